@@ -1,0 +1,42 @@
+# Everything a newcomer types. Each target makes its own environment and is quick the second time.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+# pip reads this in isolated builds too, where `-c` does not reach.
+export PIP_CONSTRAINT := $(CURDIR)/constraints.txt
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/* csrc/build/*.py)
+
+.PHONY: demo test test-slow lint format bench clean
+
+demo: $(VENV)/report
+	$(BIN)/statewise compare
+
+test: $(VENV)/dev
+	$(BIN)/pytest -m "not slow"
+
+test-slow: $(VENV)/dev
+	$(BIN)/pytest -m slow
+
+lint: $(VENV)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(VENV)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/dev
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+clean:
+	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+# One stamp for each set of extras; `dev` contains `report`.
+$(VENV)/report $(VENV)/dev: $(VENV)/%: $(BUILD_INPUTS)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[$*]"
+	@touch $@

@@ -1,0 +1,1 @@
+"""statewise: sequence layers that train in parallel and decode in constant memory, and what they can hold."""

@@ -1,0 +1,65 @@
+"""Configurations: frozen dataclasses with one canonical text, one digest, and no unknown keys."""
+
+import dataclasses
+import hashlib
+import json
+import types
+import typing
+from typing import Any, TypeVar
+
+from statewise.core.errors import UsageError, suggestion
+
+C = TypeVar("C")
+
+
+def to_plain(config: Any) -> Any:
+    """A configuration as dicts, lists and scalars: what JSON can hold, with every field present.
+
+    >>> to_plain((1, "a"))
+    [1, 'a']
+    """
+    if dataclasses.is_dataclass(config) and not isinstance(config, type):
+        return {f.name: to_plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+    if isinstance(config, dict):
+        return {str(key): to_plain(value) for key, value in config.items()}
+    if isinstance(config, list | tuple):
+        return [to_plain(value) for value in config]
+    if config is None or isinstance(config, bool | int | float | str):
+        return config
+    raise TypeError(f"a configuration holds dataclasses, sequences and scalars, not {type(config).__name__}")
+
+
+def canonical(config: Any) -> str:
+    """The one text of a configuration: keys sorted, no spaces, floats in Python's shortest form."""
+    return json.dumps(to_plain(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(config: Any, *, length: int = 16) -> str:
+    """The first `length` hex digits of the SHA-256 of the canonical text: a configuration's name.
+
+    >>> digest({"b": 1, "a": 2}) == digest({"a": 2, "b": 1})
+    True
+    """
+    return hashlib.sha256(canonical(config).encode()).hexdigest()[:length]
+
+
+def from_plain(cls: type[C], plain: dict[str, Any], *, where: str) -> C:
+    """The dataclass that `to_plain` was given. A key that `cls` lacks is a UsageError naming `where`."""
+    hints = typing.get_type_hints(cls)
+    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    for key in plain:
+        if key not in names:
+            raise UsageError(f"{where}: {cls.__name__} has no setting {key!r}{suggestion(key, names)}")
+    return cls(**{key: _restore(hints[key], value, f"{where}.{key}") for key, value in plain.items()})
+
+
+def _restore(hint: Any, value: Any, where: str) -> Any:
+    """`value` with lists made tuples and dicts made dataclasses again, as the annotation says."""
+    if isinstance(hint, types.UnionType) and value is not None:
+        (hint,) = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+        return from_plain(typing.cast(type[Any], hint), value, where=where)
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        inner = typing.get_args(hint)[0]
+        return tuple(_restore(inner, item, where) for item in value)
+    return value

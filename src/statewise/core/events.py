@@ -1,0 +1,67 @@
+"""What a training loop says while it works, and who may listen.
+
+A `Sink` is anything with `write(event)`: a list's append wrapped, a file, a progress bar, a tracker.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Emitted a few times a second while training. Loss in nats per scored token; times in seconds."""
+
+    step: int
+    fraction: float
+    loss: float
+    tokens_per_second: float
+    seconds: float
+    seconds_left: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """Emitted after every evaluation on a split. Loss in nats per scored token, accuracies in [0, 1]."""
+
+    step: int
+    split: str
+    size: int
+    loss: float
+    token_accuracy: float
+    sequence_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """Emitted once, last. `status` is finished or diverged, and `because` says why."""
+
+    step: int
+    status: str
+    because: str
+    seconds: float
+
+
+Event = Progress | Evaluated | Finished
+
+
+class Sink(Protocol):
+    """Whoever listens to a run."""
+
+    def write(self, event: Event) -> None:
+        """Take one event. An exception here ends the run."""
+
+
+class Tee:
+    """Several sinks as one.
+
+    >>> Tee().write(Finished(step=1, status="finished", because="all steps", seconds=0.1))
+    """
+
+    def __init__(self, *sinks: Sink) -> None:
+        self.sinks = sinks
+
+    def write(self, event: Event) -> None:
+        """Hand the event to every sink, in order."""
+        for sink in self.sinks:
+            sink.write(event)
