@@ -1,1 +1,23 @@
 """statewise: sequence layers that train in parallel and decode in constant memory, and what they can hold."""
+
+from statewise import bounds, capacity, core, mixers, models, ops, runs, studies, tasks, training
+from statewise.models import LanguageModel
+from statewise.studies import load
+
+__all__ = [
+    "LanguageModel",
+    "__version__",
+    "bounds",
+    "capacity",
+    "core",
+    "load",
+    "mixers",
+    "models",
+    "ops",
+    "runs",
+    "studies",
+    "tasks",
+    "training",
+]
+
+__version__ = "0.1.0"

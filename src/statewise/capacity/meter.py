@@ -1,0 +1,138 @@
+"""INDEX as a meter: how many bits of a random string can be read back out of a state.
+
+Fix the parameters. Draw x_1 … x_n uniform over k symbols. Run the string, take the state S before any query,
+write it to bytes, load it into a fresh state, and ask every place. For every predictor Q,
+
+    Σ_p (log2 k − E[−log2 Q_p(x_p | S)])  ≤  I(x; S)  ≤  H(S)  ≤  bits of S
+
+since H(x_p) = log2 k exactly, the places are independent, and a predictor's cross-entropy is at least the
+conditional entropy. Q is the model's softmax over the k symbols mixed with the uniform distribution,
+(1 − ε) Q + ε/k, so that one confident mistake costs at most log2(k/ε) bits. The string is the unit of resampling.
+
+The measure is what random access recovers, not all that is held: a state that keeps only a parity reads 0.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from statewise.capacity.intervals import lower_limit
+from statewise.core.state import from_bytes, leaves, map_state, state_bits, to_bytes
+from statewise.models import LanguageModel, ModelState
+from statewise.tasks import IndexLookup, Task
+
+MIX = 0.01
+"""ε: fixed beforehand. A perfect reader loses log2(1/(1 − ε + ε/k)) < 0.015 bits a symbol by it."""
+
+MOST_BRANCHES = 4096
+"""Sequences that are stepped at once while every place is asked."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One measurement of one model at one size.
+
+    recovered_bits  mean over strings of the bits read back; an estimate, may be negative for a bad predictor
+    at_least        lower confidence limit (95 %, over strings) of its expectation: the number for claims
+    state_bits      bits of the serialised state at the cut, 8 × bytes, position counters not included
+    counter_bits    bits of position counters, a function of how many tokens were read
+    required_bits   n · log2 k, what reading back everything amounts to
+    strings         how many strings were drawn
+    """
+
+    size: int
+    alphabet: int
+    recovered_bits: float
+    at_least: float
+    state_bits: int
+    counter_bits: int
+    required_bits: float
+    strings: int
+
+    @property
+    def utilisation(self) -> float:
+        """recovered / state bits."""
+        return self.recovered_bits / self.state_bits
+
+
+def measure(
+    model: LanguageModel, *, alphabet: int = 16, sizes: tuple[int, ...] = (8, 16, 32), strings: int = 256, seed: int = 0
+) -> list[Reading]:
+    """Read index lookup back out of `model`'s state, at each size.
+
+    model     trained on `IndexLookup(alphabet)`: symbols 0 … k-1, the query of place p is token k + p
+    alphabet  k, at least 2
+    strings   how many random strings, at least 2; the confidence limit tightens with their number
+
+    O(strings · Σ size²) steps for a recurrent model.
+
+    >>> model = LanguageModel(vocabulary=6, width=2)
+    >>> [reading.state_bits for reading in measure(model, alphabet=4, sizes=(2,), strings=8)]
+    [64]
+    """
+    return [
+        read_index_lookup(model, IndexLookup(alphabet=alphabet), size, strings=strings, seed=seed) for size in sizes
+    ]
+
+
+@torch.no_grad()
+def read_index_lookup(
+    model: LanguageModel, task: IndexLookup, size: int, *, strings: int, seed: int
+) -> Reading:
+    """The meter at one size, on strings of the capacity split, which nothing is trained or selected on."""
+    drawn = task.examples("capacity", seed=seed, start=0, count=strings, size=size)
+    symbols = drawn.tokens[:, :size]
+    state = written_and_read(model(symbols)[1])
+    bits = torch.cat([
+        math.log2(task.alphabet) + torch.log2(chances)
+        for chances in ask_every_place(model, state, symbols, task.alphabet)
+    ])
+    per_string = bits.sum(1).tolist()
+    low, high = size * math.log2(MIX), size * math.log2(task.alphabet)
+    held, counters = count_state_bits(state)
+    return Reading(
+        size=size,
+        alphabet=task.alphabet,
+        recovered_bits=math.fsum(per_string) / strings,
+        at_least=lower_limit(per_string, low=low, high=high),
+        state_bits=held,
+        counter_bits=counters,
+        required_bits=high,
+        strings=strings,
+    )
+
+
+def count_state_bits(state: ModelState) -> tuple[int, int]:
+    """Bits of one sequence's state, and apart from them those of its position counters.
+
+    Counters are the int64 tensors: a place, a cache's first token. They are functions of how much was read.
+    """
+    everything = state_bits(state)
+    counters = sum(state_bits(leaf) for leaf in leaves(state) if leaf.dtype == torch.int64)
+    return everything - counters, counters
+
+
+def written_and_read(state: ModelState) -> ModelState:
+    """The state after a trip through bytes, in tensors that share nothing with the original."""
+    return from_bytes(to_bytes(state), like=map_state(torch.empty_like, state))
+
+
+def ask_every_place(
+    model: LanguageModel, state: ModelState, symbols: Tensor, alphabet: int
+) -> Iterator[Tensor]:
+    """Chance given to the true symbol at every place: pieces of (strings, n), in the order of the strings."""
+    strings, size = symbols.shape
+    queries = alphabet + torch.arange(size)
+    piece = max(1, MOST_BRANCHES // size)
+    for begin in range(0, strings, piece):
+        some = slice(begin, begin + piece)
+        count = len(symbols[some])
+        branches = map_state(lambda leaf, some=some: leaf[some].repeat_interleave(size, 0), state)
+        logits, _ = model.step(queries.repeat(count), branches)
+        predicted = F.softmax(logits[:, :alphabet].double(), -1)
+        true = predicted.gather(1, symbols[some].reshape(-1, 1)).view(count, size)
+        yield (1 - MIX) * true + MIX / alphabet

@@ -1,0 +1,46 @@
+"""The command line: one module a command, and one place where errors become exit statuses.
+
+    0  done        1  the work failed        2  what was asked for cannot be        130  interrupted
+"""
+
+import sys
+from collections.abc import Sequence
+
+import tyro
+
+from statewise.cli.bounds import Bounds
+from statewise.cli.compare import Compare
+from statewise.cli.doctor import Doctor
+from statewise.cli.generate import Generate
+from statewise.cli.train import Train
+from statewise.core.errors import StatewiseError, UsageError
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {"compare": Compare, "train": Train, "generate": Generate, "bounds": Bounds, "doctor": Doctor}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit status; `arguments` default to the process's own.
+
+    >>> main(["bounds", "parity", "--size", "8"])  # doctest: +ELLIPSIS
+    parity ...
+    0
+    """
+    try:
+        command = tyro.extras.subcommand_cli_from_dict(
+            COMMANDS,
+            prog="statewise",
+            description="Choose, build and study recurrent sequence models.",
+            args=sys.argv[1:] if arguments is None else arguments,
+        )
+        return command.run()
+    except UsageError as error:
+        print(f"statewise: {error}", file=sys.stderr)
+        return 2
+    except StatewiseError as error:
+        print(f"statewise: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("statewise: interrupted", file=sys.stderr)
+        return 130

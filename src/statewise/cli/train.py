@@ -1,0 +1,64 @@
+"""statewise train: one task, one or a few models, one seed; text is sampled at the end."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tyro.conf import Positional
+
+from statewise.cli.compare import run_watched
+from statewise.cli.console import console, printable
+from statewise.cli.generate import continuation
+from statewise.core.durations import spoken
+from statewise.report import render, summarise
+from statewise.runs import Record
+from statewise.studies import Comparison, SavedRun, load
+
+SAMPLE_LENGTH = 300
+SAMPLE_PROMPT = b"\n"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train(Comparison):
+    """Train on a task and keep the model; for text, print the loss in nats per byte and a sample."""
+
+    tasks: Positional[tuple[str, ...]]
+    """Tasks by name: index-lookup, dyck, parity, text."""
+    models: tuple[str, ...] = ("mingru",)
+    """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention."""
+    seeds: tuple[int, ...] = (0,)
+    """One run for each."""
+    output: Path = Path("runs")
+    """Folder of run folders."""
+
+    def run(self) -> int:
+        """Everything that the command does; returns its exit status."""
+        records = run_watched(self.plan(), self.output, workers=1)
+        out = console()
+        out.print(render(summarise(records)))
+        for record in records:
+            if record.status == "finished":
+                self._show(record)
+        return 0 if all(record.status == "finished" for record in records) else 1
+
+    def _show(self, record: Record) -> None:
+        out, folder = console(), self.output / record.name
+        cost = record.training
+        out.print(
+            f"{record.config['model']['stack']}: {record.facts['parameters']:,} parameters, {cost['steps']:,} steps in "
+            f"{spoken(cost['seconds'])}, {cost['tokens_per_second']:,.0f} tokens/s in training",
+            soft_wrap=True,
+        )
+        if record.config["task"]["name"] == "text":
+            saved = load(folder)
+            assert isinstance(saved, SavedRun)
+            begun = time.perf_counter()
+            generator = torch.Generator().manual_seed(record.config["seed"])
+            text = "".join(continuation(saved, SAMPLE_PROMPT, SAMPLE_LENGTH, temperature=1.0, generator=generator))
+            rate = SAMPLE_LENGTH / (time.perf_counter() - begun)
+            out.print(printable(text), markup=False, soft_wrap=True)
+            out.print(f"\n{rate:,.0f} tokens/s in generation; continue with:")
+            out.print(f'  statewise generate --run {folder} --prompt "ROMEO:"', soft_wrap=True, markup=False)
+        else:
+            out.print(f"kept in {folder}", soft_wrap=True, markup=False)

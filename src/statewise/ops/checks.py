@@ -1,0 +1,105 @@
+"""What every front door asks of its tensors, in one wording."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from statewise.core.errors import UsageError
+
+
+def require_tensors(where: str, **values: Any) -> None:
+    """Raise a UsageError naming the first value that is not a tensor.
+
+    >>> require_tensors("linear_scan", drive=torch.zeros(1))
+    """
+    for name, value in values.items():
+        if not isinstance(value, Tensor):
+            raise UsageError(f"{where}: {name} is a {type(value).__name__}; pass a torch.Tensor")
+
+
+def require_same_shape(where: str, axes: str, **tensors: Tensor) -> None:
+    """Raise a UsageError unless the tensors have one shape with as many axes as `axes` names, such as (B, T, D).
+
+    >>> require_same_shape("linear_scan", "(B, D)", decay=torch.zeros(1, 2), drive=torch.zeros(1, 2))
+    """
+    first, *others = tensors.values()
+    # Compared, not collected in a set: hashing a size would pin it while a compiler traces.
+    if first.dim() == axes.count(",") + 1 and all(tensor.shape == first.shape for tensor in others):
+        return
+    raise UsageError(
+        f"{where}: {' and '.join(tensors)} must have the same shape {axes}.\n"
+        f"{_listing({name: tuple(tensor.shape) for name, tensor in tensors.items()})}\n"
+        f"{_advice(*tensors.items())}"
+    )
+
+
+def require_shape(where: str, name: str, tensor: Tensor, needed: tuple[int, ...], axes: str, how: str) -> None:
+    """Raise a UsageError that ends with `how` unless `tensor` has the shape `needed`, whose axes are `axes`.
+
+    >>> require_shape("linear_scan", "initial", torch.zeros(1, 2), (1, 2), "(B, D)", "Pass zeros.")
+    """
+    if tensor.shape != needed:
+        raise UsageError(
+            f"{where}: {name} must have the shape {axes}.\n"
+            f"{_listing({name: tuple(tensor.shape), 'needed': needed})}\n{how}"
+        )
+
+
+def require_same_dtype(where: str, **tensors: Tensor) -> None:
+    """Raise a UsageError unless the tensors have one dtype, real or complex floating point.
+
+    >>> require_same_dtype("linear_scan", decay=torch.zeros(1), drive=torch.zeros(1))
+    """
+    dtypes = {tensor.dtype for tensor in tensors.values()}
+    if len(dtypes) == 1 and all(dtype.is_floating_point or dtype.is_complex for dtype in dtypes):
+        return
+    raise UsageError(
+        f"{where}: {' and '.join(tensors)} must have the same floating-point dtype.\n"
+        f"{_listing({name: _dtype_name(tensor.dtype) for name, tensor in tensors.items()})}\n"
+        "Convert with .to(dtype); under autocast, all of them."
+    )
+
+
+def require_bool(where: str, name: str, tensor: Tensor) -> None:
+    """Raise a UsageError unless the tensor is bool.
+
+    >>> require_bool("linear_scan", "reset", torch.zeros(1, dtype=torch.bool))
+    """
+    if tensor.dtype != torch.bool:
+        raise UsageError(
+            f"{where}: {name} must be bool.\n"
+            f"{_listing({name: f'{_dtype_name(tensor.dtype)} {tuple(tensor.shape)}'})}\nConvert with {name} != 0."
+        )
+
+
+def require_same_device(where: str, **tensors: Tensor) -> None:
+    """Raise a UsageError unless the tensors are on one device.
+
+    >>> require_same_device("linear_scan", decay=torch.zeros(1), drive=torch.zeros(1))
+    """
+    if len({tensor.device for tensor in tensors.values()}) > 1:
+        raise UsageError(
+            f"{where}: {' and '.join(tensors)} must be on the same device.\n"
+            f"{_listing({name: str(tensor.device) for name, tensor in tensors.items()})}\nMove with .to(device)."
+        )
+
+
+def _advice(*tensors: tuple[str, Tensor]) -> str:
+    """How to bring the last tensor to the first one's shape, where the shapes tell."""
+    (first, like), (name, tensor) = tensors[0], tensors[-1]
+    if like.dim() != 3 or tensor.dim() != 3:
+        return f"Time is axis 1. One sequence (T, D) becomes a batch with {name}.unsqueeze(0)."
+    if like.shape == tensor.transpose(1, 2).shape:
+        return f"Time is axis 1. If {name} is channels-first, pass {name}.transpose(1, 2)."
+    return f"Time is axis 1. Repeat without a copy: {name}.expand_as({first}), or the other way round."
+
+
+def _listing(rows: dict[str, Any]) -> str:
+    """Names and values in two columns, one row a line."""
+    width = max(map(len, rows))
+    return "\n".join(f"  {name:{width}}  {value}" for name, value in rows.items())
+
+
+def _dtype_name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,101 @@
+"""The linear scan in C++: csrc/linear_scan.cpp, for float32 and float64 on the CPU.
+
+Rows are read in place at any batch and time stride, 0 included. What is not contiguous along the channels
+is copied once before.
+"""
+
+import torch
+from torch import Tensor
+
+from statewise import _kernels
+
+FORWARD = {torch.float32: _kernels.linear_scan_float32, torch.float64: _kernels.linear_scan_float64}
+BACKWARD = {
+    torch.float32: _kernels.linear_scan_backward_float32,
+    torch.float64: _kernels.linear_scan_backward_float64,
+}
+ABSENT = (0, 0, 0)
+
+
+def linear_scan(
+    decay: Tensor, drive: Tensor, initial: Tensor | None, reset: Tensor | None, *, instruction_set: str
+) -> tuple[Tensor, Tensor]:
+    """As `reference.linear_scan`, with the same bits; reads 2 N numbers and writes N, N = B·T·D.
+
+    >>> half, one = torch.full((1, 3, 1), 0.5), torch.ones(1, 3, 1)
+    >>> linear_scan(half, one, None, None, instruction_set="portable")[1].tolist()
+    [[1.75]]
+    """
+    states, final = drive.new_empty(drive.shape), drive.new_empty(_state_shape(drive))
+    # Named, so that a copy made for the kernel lives until it has run.
+    tensors = [readable(tensor) for tensor in (decay, drive, initial)]
+    FORWARD[drive.dtype](
+        instruction_set,
+        torch.get_num_threads(),
+        tuple(drive.shape),
+        *map(place, tensors),
+        place(reset),
+        place(states),
+        place(final),
+    )
+    return states, final
+
+
+def linear_scan_backward(
+    decay: Tensor,
+    states: Tensor,
+    initial: Tensor | None,
+    reset: Tensor | None,
+    grad_states: Tensor | None,
+    grad_final: Tensor | None,
+    *,
+    instruction_set: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `reference.linear_scan_backward`, with the same bits; reads 3 N numbers and writes 2 N, N = B·T·D.
+
+    >>> half, states = torch.full((1, 3, 1), 0.5), torch.tensor([1.0, 1.5, 1.75]).reshape(1, 3, 1)
+    >>> grads = linear_scan_backward(half, states, None, None, states, None, instruction_set="portable")
+    >>> grads[2].tolist()
+    [[1.09375]]
+    """
+    grad_decay, grad_drive = decay.new_empty(decay.shape), decay.new_empty(decay.shape)
+    grad_initial = decay.new_empty(_state_shape(decay))
+    tensors = [readable(tensor) for tensor in (decay, states, initial)]
+    grads = [readable(tensor) for tensor in (grad_states, grad_final)]
+    BACKWARD[decay.dtype](
+        instruction_set,
+        torch.get_num_threads(),
+        tuple(decay.shape),
+        *map(place, tensors),
+        place(reset),
+        *map(place, grads),
+        place(grad_decay),
+        place(grad_drive),
+        place(grad_initial),
+    )
+    return grad_decay, grad_drive, grad_initial
+
+
+def readable(tensor: Tensor | None) -> Tensor | None:
+    """The tensor with its channels contiguous in memory and no sign left to apply.
+
+    >>> readable(torch.zeros(2, 3, 4).transpose(1, 2)).stride()
+    (12, 3, 1)
+    """
+    if tensor is None:
+        return None
+    tensor = tensor.resolve_conj().resolve_neg()
+    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] <= 1 else tensor.contiguous()
+
+
+def place(tensor: Tensor | None) -> tuple[int, int, int]:
+    """Address, batch stride and time stride of (B, T, …). Of (B, D) the kernels read time 0 only.
+
+    >>> place(torch.zeros(2, 3, 4))[1:], place(None)
+    ((12, 4), (0, 0, 0))
+    """
+    return ABSENT if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
+
+
+def _state_shape(values: Tensor) -> tuple[int, int]:
+    return values.shape[0], values.shape[2]

@@ -1,0 +1,8 @@
+"""Tables, figures and the HTML page: functions of records alone, so that they can be redrawn anywhere."""
+
+from statewise.report.page import write_page
+from statewise.report.summary import Row, Summary, summarise
+from statewise.report.table import conclusions, render
+from statewise.report.verdict import SOLVED_AT, Verdict, judge
+
+__all__ = ["SOLVED_AT", "Row", "Summary", "Verdict", "conclusions", "judge", "render", "summarise", "write_page"]

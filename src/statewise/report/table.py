@@ -1,0 +1,156 @@
+"""The table and the conclusions for a terminal."""
+
+import math
+from collections.abc import Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from statewise.report.interval import Interval
+from statewise.report.summary import Row, Summary
+from statewise.report.verdict import SOLVED_AT, percent
+from statewise.tasks import Task
+
+STYLES = {"solved": "green", "partly": "yellow", "cannot": "red", "not-always": "red", "has-room": "", "no-rule": ""}
+
+
+def render(summary: Summary) -> RenderableType:
+    """A table for each task, and a line on the runs that are missing."""
+    parts: list[RenderableType] = [table_of(task, rows) for task, rows in rows_by_task(summary)]
+    parts.append(Text(missing_line(summary)))
+    return Group(*parts)
+
+
+def rows_by_task(summary: Summary) -> Iterator[tuple[Task, list[Row]]]:
+    """Tasks in order, each with its rows."""
+    for task in summary.tasks:
+        yield task, [row for row in summary.rows if row.task == task]
+
+
+def headings(task: Task) -> list[str]:
+    """Column titles: with a rule accuracy counts, without one the loss."""
+    if not task.has_rule:
+        return ["model", "size", "nats per token", "token acc. %", "state bits", "train s"]
+    return [
+        "model", "size", "token acc. %", "sequence acc. %",
+        "recovered bits", "state bits", "required bits", "verdict", "train s",
+    ]  # fmt: skip
+
+
+def cells(row: Row) -> list[str]:
+    """One row's texts, in the order of `headings`."""
+    if not row.task.has_rule:
+        return [
+            row.stack, str(row.size), spread(row.loss, 3), share(row.token_accuracy),
+            f"{row.state_bits:,}", f"{row.seconds:.1f}",
+        ]  # fmt: skip
+    assert row.required_bits is not None
+    return [
+        row.stack,
+        str(row.size),
+        share(row.token_accuracy),
+        share(row.sequence_accuracy),
+        "–" if row.recovered is None else spread(row.recovered, 0),
+        f"{row.state_bits:,}",
+        f"{row.required_bits:,.4g}" if row.required_bits < 1000 else f"{row.required_bits:,.0f}",
+        row.verdict.text,
+        f"{row.seconds:.1f}",
+    ]
+
+
+def table_of(task: Task, rows: list[Row]) -> Table:
+    """One task's table."""
+    table = Table(title=title_of(task), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in headings(task):
+        left = heading in ("model", "verdict")
+        table.add_column(heading, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+    for i, row in enumerate(rows):
+        last = i + 1 == len(rows) or rows[i + 1].stack != row.stack
+        texts = [Text(text) for text in cells(row)]
+        for text, heading in zip(texts, headings(task), strict=True):
+            if heading == "verdict":
+                text.stylize(STYLES[row.verdict.kind])
+        table.add_row(*texts, end_section=last)
+    return table
+
+
+def title_of(task: Task) -> str:
+    """The task with its settings, and what guessing gives."""
+    settings = ", ".join(f"{key} {value}" for key, value in task.identity().items() if key not in ("name", "sha256"))
+    guess = f"; chance {percent(task.chance(1))}" if task.has_rule else ""
+    return f"{task.name} ({settings}{guess})"
+
+
+def share(value: Interval) -> str:
+    """An accuracy in percent, and half of its interval's width.
+
+    >>> share(Interval(mean=0.5, half=0.1, low=0.4, high=0.6, count=3))
+    '50.0 ±10.0'
+    """
+    mean = percent(value.mean).removesuffix(" %")
+    return mean if math.isnan(value.half) else f"{mean} ±{100 * value.half:.1f}"
+
+
+def spread(value: Interval, digits: int) -> str:
+    """A mean, and half of its interval's width."""
+    mean = f"{value.mean:,.{digits}f}"
+    return mean if math.isnan(value.half) else f"{mean} ±{value.half:,.{digits}f}"
+
+
+def missing_line(summary: Summary) -> str:
+    """How many runs gave no numbers, and why."""
+    count = len(summary.records)
+    if not summary.missing:
+        return f"No run is missing: {count} of {count} finished."
+    return f"{len(summary.missing)} of {count} runs are missing:\n" + "\n".join(
+        f"  {line}" for line in summary.missing
+    )
+
+
+def conclusions(summary: Summary) -> list[str]:
+    """The verdict in sentences: for each task and model, what it solved and what a proof says of the rest.
+
+    The 95 % intervals of the table are Student's t over seeds.
+    """
+    lines = []
+    for task, rows in rows_by_task(summary):
+        stacks = dict.fromkeys(row.stack for row in rows)
+        lines += [sentence(task, stack, [row for row in rows if row.stack == stack]) for stack in stacks]
+    return lines
+
+
+def sentence(task: Task, stack: str, rows: list[Row]) -> str:
+    """One model on one task in one sentence."""
+    where = f"{task.name}: {stack}"
+    if not task.has_rule:
+        best = min(rows, key=lambda row: row.loss.mean)
+        return f"{where} reaches {best.loss.mean:.3f} nats per token at size {best.size}."
+    solved = [str(row.size) for row in rows if row.verdict.kind == "solved"]
+    parts = [f"{where} solves size {listed(solved)}" if solved else f"{where} solves none of the sizes"]
+    for row in rows:
+        if row.verdict.kind in ("cannot", "not-always"):
+            assert row.required_bits is not None
+            parts.append(
+                f"at size {row.size} it {row.verdict.text}: its state has {row.state_bits:,} bits, "
+                f"{row.required_bits:,.0f} are required"
+            )
+        elif row.verdict.kind != "solved":
+            right = percent(row.sequence_accuracy.mean)
+            parts.append(f"at size {row.size} it gets {right} of sequences right ({row.verdict.text})")
+    return "; ".join(parts) + "."
+
+
+def listed(words: list[str]) -> str:
+    """Words joined as in a sentence.
+
+    >>> listed(["16", "64", "256"])
+    '16, 64 and 256'
+    """
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
+def threshold_note() -> str:
+    """What "solved" means."""
+    return f"Solved: every seed gets at least {SOLVED_AT:.0%} of unseen sequences entirely right."

@@ -1,0 +1,71 @@
+"""The verdict on a model at a size: what was seen, and what a proof adds to it.
+
+    solved                      every seed reaches the threshold on the test split
+    solved by k of n seeds      some do
+    cannot (proof)              a bound on average accuracy puts the threshold above what the state allows
+    cannot be always right (proof)
+                                the state is below what zero error requires; below 100 % it may do well
+    has room, did not learn     nothing proved stands in the way
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from statewise.bounds import best_accuracy, limit_at_all_lengths, required_bits
+from statewise.tasks import Task
+
+SOLVED_AT = 0.99
+"""Sequence accuracy from which a model counts as having solved a size."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`kind` is one of solved, partly, cannot, not-always, has-room, no-rule; `text` is for people."""
+
+    kind: str
+    text: str
+
+
+def judge(
+    task: Task,
+    size: int,
+    *,
+    accuracies: Sequence[float],
+    state_bits: int,
+    non_negative_decay: bool,
+    positions: str,
+) -> Verdict:
+    """The verdict from the sequence accuracy of every seed and the bits of state at the cut.
+
+    state_bits  everything carried, position counters included: more bits can only make a verdict milder
+    positions   how the stack as a whole knows places; none where rope has no attention layer to act in
+    """
+    if not task.has_rule:
+        return Verdict("no-rule", "no rule: compare the loss")
+    solved = sum(accuracy >= SOLVED_AT for accuracy in accuracies)
+    if solved == len(accuracies):
+        return Verdict("solved", "solved")
+    if solved:
+        return Verdict("partly", f"solved by {solved} of {len(accuracies)} seeds")
+
+    limit = best_accuracy(task, size, state_bits)
+    if limit is not None and limit.value < SOLVED_AT:
+        return Verdict("cannot", f"cannot (proof): at most {percent(limit.value)} of answers right")
+    if state_bits < required_bits(task, size).value:
+        possible = "" if limit is None else f"; accuracy up to {percent(limit.value)} possible"
+        return Verdict("not-always", f"cannot be always right (proof){possible}")
+    everywhere = limit_at_all_lengths(task, non_negative_decay=non_negative_decay, positions=positions)
+    if everywhere is not None:
+        return Verdict("has-room", "has room, did not learn; cannot at all lengths (proof)")
+    return Verdict("has-room", "has room, did not learn")
+
+
+def percent(share: float) -> str:
+    """A share of one with one decimal, never rounded up to 100 %.
+
+    >>> percent(0.5), percent(0.99999), percent(1.0)
+    ('50.0 %', '99.9 %', '100 %')
+    """
+    if share >= 1:
+        return "100 %"
+    return f"{min(share, 0.999):.1%}".replace("%", " %")

@@ -1,0 +1,61 @@
+"""What a run leaves: its configuration, how it ended, and what was measured at each size."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from statewise.core.config import digest
+
+FORMAT = 1
+STATUSES = ("finished", "diverged", "crashed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """Measurements at one size, on the test split.
+
+    loss                nats per scored token
+    token_accuracy      of scored tokens
+    sequence_accuracy   of sequences with every scored token right
+    sequences           how many were scored
+    state_bits          carried after `cut` tokens, one sequence, position counters not included
+    counter_bits        position counters
+    recovered_bits      mean bits read back out of the state; None where the meter does not apply
+    recovered_at_least  its lower confidence limit
+    """
+
+    size: int
+    loss: float
+    token_accuracy: float
+    sequence_accuracy: float
+    sequences: int
+    state_bits: int
+    counter_bits: int
+    recovered_bits: float | None = None
+    recovered_at_least: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One run. Complete by itself: tables and figures need nothing else.
+
+    config       the canonical configuration; its digest is the run's name
+    status       finished, diverged or crashed, and `because` says why
+    facts        of the model that bounds ask for: recurrent, non_negative_decay, parameters
+    results      one for each evaluated size; empty unless finished
+    training     steps, tokens, seconds, tokens_per_second
+    environment  versions, device, threads and kernel of the machine that ran it
+    """
+
+    config: dict[str, Any]
+    status: str
+    because: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    results: tuple[Result, ...] = ()
+    training: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    @property
+    def name(self) -> str:
+        """The run's name: the digest of its configuration."""
+        return digest(self.config)

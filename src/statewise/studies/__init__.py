@@ -1,0 +1,21 @@
+"""Which runs, in what order, by whom: comparisons, their presets, and the executor."""
+
+from statewise.studies.comparison import Comparison
+from statewise.studies.execute import execute
+from statewise.studies.local import Progress, run_all
+from statewise.studies.presets import PRESETS, Preset
+from statewise.studies.run_config import EvaluationConfig, RunConfig
+from statewise.studies.saved import SavedRun, load
+
+__all__ = [
+    "PRESETS",
+    "Comparison",
+    "EvaluationConfig",
+    "Preset",
+    "Progress",
+    "RunConfig",
+    "SavedRun",
+    "execute",
+    "load",
+    "run_all",
+]

@@ -1,0 +1,110 @@
+"""One run from configuration to record: build, train, measure, store."""
+
+import platform
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from statewise.capacity import count_state_bits, read_index_lookup
+from statewise.core.events import Sink, Tee
+from statewise.core.random import child_seed, seeded
+from statewise.mixers import MIXERS
+from statewise.models import LanguageModel, save_model
+from statewise.ops import choose_kernel
+from statewise.runs import Record, Result, RunStore
+from statewise.studies.run_config import RunConfig
+from statewise.tasks import IndexLookup, Task, from_identity
+from statewise.training import Outcome, evaluate, train
+
+
+def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
+    """Train and measure one model, and keep the run folder. The record says finished or diverged.
+
+    An exception leaves nothing behind but what was there before.
+    """
+    task = from_identity(config.task)
+    with seeded(child_seed(config.seed, "weights")):
+        model = LanguageModel(**vars(config.model))
+    with store.begin(config) as folder:
+        outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink))
+        record = Record(
+            config=folder.config,
+            status=outcome.status,
+            because=outcome.because,
+            facts=facts_of(model),
+            training=summary_of(outcome, config),
+            environment=environment(),
+        )
+        if outcome.status == "finished":
+            record = replace(record, results=tuple(measure_all(model, task, config)))
+            save_model(model, folder.model)
+        folder.finish(record)
+    return record
+
+
+def measure_all(model: LanguageModel, task: Task, config: RunConfig) -> list[Result]:
+    """Score the test split and read the state at every size."""
+    return [measure_one(model, task, config, size) for size in config.evaluation.sizes]
+
+
+def measure_one(model: LanguageModel, task: Task, config: RunConfig, size: int) -> Result:
+    """Accuracy, loss, state bits and, for index lookup, recovered bits at one size."""
+    plan = config.evaluation
+    score = evaluate(model, task, split="test", size=size, examples=plan.examples, seed=config.seed)
+    held, counters = state_bits_at_cut(model, task, size, config.seed)
+    result = Result(
+        size=size,
+        loss=score.loss,
+        token_accuracy=score.token_accuracy,
+        sequence_accuracy=score.sequence_accuracy,
+        sequences=score.sequences,
+        state_bits=held,
+        counter_bits=counters,
+    )
+    if not plan.strings or not isinstance(task, IndexLookup):
+        return result
+    reading = read_index_lookup(model, task, size, strings=plan.strings, seed=config.seed)
+    return replace(result, recovered_bits=reading.recovered_bits, recovered_at_least=reading.at_least)
+
+
+@torch.no_grad()
+def state_bits_at_cut(model: LanguageModel, task: Task, size: int, seed: int) -> tuple[int, int]:
+    """State bits and counter bits carried for one sequence after the task's cut, from the tensors themselves."""
+    tokens = task.examples("test", seed=seed, start=0, count=1, size=size).tokens
+    _, state = model(tokens[:, : task.cut(size)])
+    return count_state_bits(state)
+
+
+def facts_of(model: LanguageModel) -> dict[str, Any]:
+    """What bounds ask of a stack."""
+    mixers = [MIXERS[name] for name in model.config.layers]
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "recurrent": all(mixer.recurrent for mixer in mixers),
+        "non_negative_decay": all(mixer.non_negative_decay for mixer in mixers),
+    }
+
+
+def summary_of(outcome: Outcome, config: RunConfig) -> dict[str, Any]:
+    """Training's cost, and on which kind of budget it was spent."""
+    return {
+        "steps": outcome.step,
+        "tokens": outcome.tokens,
+        "seconds": outcome.seconds,
+        "tokens_per_second": outcome.tokens_per_second,
+        "budget": "steps" if config.training.time is None else "wall-clock",
+    }
+
+
+def environment() -> dict[str, Any]:
+    """The machine and the kernels that made the numbers."""
+    choice = choose_kernel(device="cpu", dtype=torch.float32, shape=(1, 1, 1))
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "machine": platform.machine(),
+        "device": "cpu",
+        "threads": torch.get_num_threads(),
+        "linear_scan": f"{choice.kernel}: {choice.because}",
+    }

@@ -1,0 +1,61 @@
+"""Sequences with a rule: sample and solve. Knows no model."""
+
+import ast
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from statewise.core.config import from_plain, to_plain
+from statewise.core.errors import UsageError, pick
+from statewise.tasks.dyck import Dyck
+from statewise.tasks.index_lookup import IndexLookup
+from statewise.tasks.parity import Parity
+from statewise.tasks.task import UNSCORED, Batch, Task
+from statewise.tasks.text import Text
+
+__all__ = [
+    "TASKS",
+    "UNSCORED",
+    "Batch",
+    "Dyck",
+    "IndexLookup",
+    "Parity",
+    "Task",
+    "Text",
+    "configure",
+    "from_identity",
+]
+
+TASKS: dict[str, type[Task]] = {task.name: task for task in (IndexLookup, Dyck, Parity, Text)}
+
+
+def from_identity(identity: dict[str, Any]) -> Task:
+    """The task that `Task.identity` describes.
+
+    >>> from_identity(IndexLookup(alphabet=4).identity())
+    IndexLookup(alphabet=4, queries=1)
+    """
+    fields = {key: value for key, value in identity.items() if key not in ("name", "sha256")}
+    return from_plain(pick("task", identity["name"], TASKS), fields, where="task")
+
+
+def configure(task: Task, settings: Sequence[str]) -> Task:
+    """The task with some fields set from texts like `alphabet=16`.
+
+    >>> configure(IndexLookup(), ["alphabet=4"])
+    IndexLookup(alphabet=4, queries=1)
+    """
+    fields = to_plain(task)
+    kinds = {field.name: type(getattr(task, field.name)) for field in dataclasses.fields(task)}  # type: ignore[arg-type]
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        if not sign:
+            raise UsageError(f"{task.name}: setting {setting!r} is not of the form name=value")
+        try:
+            value = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            value = text
+        if name in kinds and type(value) is not kinds[name]:
+            raise UsageError(f"{task.name}: {name} is {text!r}; it must be of type {kinds[name].__name__}")
+        fields[name] = value
+    return from_plain(type(task), fields, where=task.name)

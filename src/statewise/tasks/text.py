@@ -1,0 +1,148 @@
+"""Text: the bytes of a file, and the next byte as the target.
+
+    input    T  o     b  e
+    target   o     b  e  ,
+
+The first 90 % of the file are for training, the last 10 % for the report; the last fiftieth of the training
+part is held out for validation. Training windows start anywhere; validation and test windows lie end to end,
+so that an evaluation over all of them scores every byte once.
+"""
+
+import hashlib
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from statewise.core.errors import UsageError
+from statewise.core.random import Words, integers
+from statewise.tasks.task import Batch, Task
+
+Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
+
+
+@dataclass(frozen=True)
+class Text(Task):
+    """Windows of `size` bytes of a file, every byte's successor scored.
+
+    file  path of the corpus; None is the source of the running interpreter's standard library, its modules
+          in sorted order (a few megabytes that every machine has)
+
+    A missing, empty or too short file and a directory are UsageErrors.
+    """
+
+    name: ClassVar[str] = "text"
+    has_rule: ClassVar[bool] = False
+    file: str | None = None
+
+    def vocabulary(self, size: int) -> int:
+        """Every byte."""
+        return 256
+
+    def length(self, size: int) -> int:
+        """One token a byte."""
+        return size
+
+    def cut(self, size: int) -> int:
+        """The whole window."""
+        return size
+
+    def num_words(self, size: int) -> int:
+        """One word: where the window starts."""
+        return 1
+
+    def identity(self) -> dict[str, Any]:
+        """The name, the file and the SHA-256 of its contents."""
+        return {"name": self.name, "file": self.file, "sha256": corpus_digest(self.file)}
+
+    def check_size(self, size: int) -> None:
+        """Raise unless every split holds at least one window and the byte after it."""
+        Task.check_size(self, size)
+        total = len(read_corpus(self.file))
+        for split in ("train", "validation", "test"):
+            begin, end = span(total, split)
+            if end - begin <= size:
+                raise UsageError(
+                    f"text: {self.file or 'the standard library'} holds {total} bytes, {end - begin} of them for "
+                    f"{split}; one window of size {size} needs {size + 1}: take a longer file or a smaller size"
+                )
+
+    def num_examples(self, split: str, size: int) -> int | None:
+        """The windows that lie end to end in a split; training windows start anywhere."""
+        if split == "train":
+            return None
+        begin, end = span(len(read_corpus(self.file)), split)
+        return (end - begin - 1) // size
+
+    def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
+        """Windows at random starts for training, and numbers `start …` in file order for the other splits."""
+        corpus = read_corpus(self.file)
+        begin, end = span(len(corpus), split)
+        if split == "train":
+            starts = begin + integers(words, end - begin - size)
+        else:
+            starts = begin + size * (start + np.arange(len(words))[:, None])
+        windows = torch.from_numpy(corpus[starts + np.arange(size + 1)].astype(np.int64))
+        tokens, targets = windows[:, :-1], windows[:, 1:].contiguous()
+        return Batch(tokens.contiguous(), targets, torch.ones_like(targets, dtype=torch.bool))
+
+    def solve(self, batch: Batch) -> Tensor:
+        """Raise: text has no rule."""
+        raise UsageError("text: there is no rule that gives the next byte, so nothing solves it")
+
+    def chance(self, size: int) -> float:
+        """One byte of 256."""
+        return 1 / 256
+
+    def inputs(self, size: int) -> Iterator[Tensor] | None:
+        """None: not listed."""
+        return None
+
+    def valid(self, tokens: Tensor) -> bool:
+        """Any bytes."""
+        return bool(((tokens >= 0) & (tokens < 256)).all())
+
+
+def span(total: int, split: str) -> tuple[int, int]:
+    """First byte and end of a split in a file of `total` bytes.
+
+    >>> span(1000, "train"), span(1000, "validation"), span(1000, "test")
+    ((0, 882), (882, 900), (900, 1000))
+    """
+    test = total * 9 // 10
+    validation = test - test // 50
+    return {"train": (0, validation), "validation": (validation, test), "capacity": (validation, test)}.get(
+        split, (test, total)
+    )
+
+
+@lru_cache(maxsize=4)
+def read_corpus(file: str | None) -> Bytes:
+    """The bytes of a file, or of the standard library's sources."""
+    if file is None:
+        root = Path(sysconfig.get_paths()["stdlib"])
+        return np.frombuffer(b"".join(path.read_bytes() for path in sorted(root.glob("*.py"))), np.uint8)
+    path = Path(file)
+    if not path.exists():
+        raise UsageError(f"text: there is no file {file}")
+    if path.is_dir():
+        raise UsageError(f"text: {file} is a directory; name one file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"text: {file} cannot be read: {error.strerror}") from None
+    if not content:
+        raise UsageError(f"text: {file} is empty")
+    return np.frombuffer(content, np.uint8)
+
+
+@lru_cache(maxsize=4)
+def corpus_digest(file: str | None) -> str:
+    """SHA-256 of a corpus, in hex."""
+    return hashlib.sha256(read_corpus(file).tobytes()).hexdigest()

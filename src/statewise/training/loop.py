@@ -1,0 +1,197 @@
+"""The training loop: budget, schedule, early stop, divergence. Says what it does through a sink."""
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from statewise.core.events import Evaluated, Finished, Progress, Sink
+from statewise.core.random import child_seed
+from statewise.models import LanguageModel
+from statewise.tasks import Task
+from statewise.training.config import TrainingConfig
+from statewise.training.evaluate import evaluate, loss_of
+
+SECONDS_BETWEEN_REPORTS = 0.25
+SMOOTHED_STEPS = 20
+"""Steps over which the reported loss is averaged, and over which it must be absurd to count as diverged."""
+
+DIVERGED_AT = 10.0
+"""Times ln V, the loss of a model that knows nothing: what no step on the way to learning costs for long."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How training ended.
+
+    status  finished or diverged; `because` says why, in words
+    tokens  trained on; `seconds` were spent on them, evaluations apart
+    """
+
+    status: str
+    because: str
+    step: int
+    tokens: int
+    seconds: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Training throughput, evaluations not counted."""
+        return self.tokens / max(self.seconds, 1e-9)
+
+
+def train(model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int, sink: Sink) -> Outcome:
+    """Train `model` in place on `task`; the data are those of (task, "train", seed).
+
+    A loss that is not finite, or stays above 10 · ln V, ends training as diverged.
+    """
+    for size in config.sizes:
+        task.check_size(size)
+    optimizer = make_optimizer(model, config)
+    clock = Clock(config)
+    recent: deque[float] = deque(maxlen=SMOOTHED_STEPS)
+    hopeless = DIVERGED_AT * math.log(model.config.vocabulary)
+    step = tokens = 0
+    status, because = "finished", "the budget is used up"
+    model.train()
+    while not clock.over(step):
+        loss, read = one_step(model, task, config, optimizer, seed=seed, step=step, rate=clock.rate(step))
+        step, tokens = step + 1, tokens + read
+        recent.append(loss)
+        smooth = math.fsum(recent) / len(recent)
+        if not math.isfinite(loss) or (len(recent) == SMOOTHED_STEPS and smooth > hopeless):
+            status, because = "diverged", f"the loss was {loss:.4g} at step {step}"
+            break
+        clock.report(sink, step, tokens, smooth)
+        if step % config.evaluate_every == 0:
+            with clock.paused():
+                solved = validate(model, task, config, seed=seed, step=step, sink=sink, seconds=clock.training)
+            if solved:
+                because = f"solved on the validation split at step {step}"
+                break
+    model.eval()
+    sink.write(Finished(step=step, status=status, because=because, seconds=clock.training))
+    return Outcome(status, because, step, tokens, clock.training)
+
+
+def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    """AdamW with weight decay on the matrices of linear maps; embeddings, norms and biases go without."""
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    matrices, others = [], []
+    for parameter in model.parameters():
+        decays = parameter.ndim >= 2 and id(parameter) not in embeddings
+        (matrices if decays else others).append(parameter)
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def one_step(
+    model: LanguageModel,
+    task: Task,
+    config: TrainingConfig,
+    optimizer: torch.optim.Optimizer,
+    *,
+    seed: int,
+    step: int,
+    rate: float,
+) -> tuple[float, int]:
+    """One update; returns the loss before it and the number of tokens read."""
+    size = config.sizes[child_seed(seed, "size", step) % len(config.sizes)]
+    start, count = step * config.batch_size, config.batch_size
+    batch = task.examples("train", seed=seed, start=start, count=count, size=size)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    logits, _ = model(batch.tokens)
+    loss = loss_of(logits, batch)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()  # type: ignore[no-untyped-call]
+    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    optimizer.step()
+    return loss.item(), batch.tokens.numel()
+
+
+def validate(
+    model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int, step: int, sink: Sink, seconds: float
+) -> bool:
+    """Score every training size on the validation split; true when all reach `solved_at`.
+
+    Sizes come largest first, and with a rule the first that is not solved ends the round: the answer is known.
+    """
+    for size in sorted(set(config.sizes), reverse=True):
+        score = evaluate(model, task, split="validation", size=size, examples=config.validation, seed=seed)
+        sink.write(
+            Evaluated(
+                step=step,
+                split="validation",
+                size=size,
+                loss=score.loss,
+                token_accuracy=score.token_accuracy,
+                sequence_accuracy=score.sequence_accuracy,
+                seconds=seconds,
+            )
+        )
+        if config.solved_at is None or score.sequence_accuracy < config.solved_at:
+            return False
+    return True
+
+
+class Clock:
+    """Where a run stands in its budget; evaluations stop it."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self.config = config
+        self.begun = time.perf_counter()
+        self.away = 0.0
+        self.reported = 0.0
+
+    @property
+    def training(self) -> float:
+        """Seconds spent training."""
+        return time.perf_counter() - self.begun - self.away
+
+    def fraction(self, step: int) -> float:
+        """Share of the budget that is used."""
+        if self.config.time is not None:
+            return self.training / self.config.time
+        return step / self.config.steps
+
+    def over(self, step: int) -> bool:
+        """Whether the budget is used up."""
+        return self.fraction(step) >= 1
+
+    def rate(self, step: int) -> float:
+        """The learning rate of the step that comes."""
+        return self.config.rate(step, self.fraction(step))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A context in which training time stands still."""
+        left = time.perf_counter()
+        yield
+        self.away += time.perf_counter() - left
+
+    def report(self, sink: Sink, step: int, tokens: int, loss: float) -> None:
+        """Emit Progress, at most a few times a second."""
+        seconds = self.training
+        if seconds - self.reported < SECONDS_BETWEEN_REPORTS:
+            return
+        self.reported = seconds
+        fraction = self.fraction(step)
+        sink.write(
+            Progress(
+                step=step,
+                fraction=min(1.0, fraction),
+                loss=loss,
+                tokens_per_second=tokens / seconds,
+                seconds=seconds,
+                seconds_left=max(0.0, seconds / max(fraction, 1e-9) - seconds),
+            )
+        )
