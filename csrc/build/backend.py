@@ -11,10 +11,20 @@ import sys
 from scikit_build_core import build as _scikit
 from scikit_build_core.build import (
     build_editable as build_editable,
+)
+from scikit_build_core.build import (
     build_sdist as build_sdist,
+)
+from scikit_build_core.build import (
     build_wheel as build_wheel,
+)
+from scikit_build_core.build import (
     get_requires_for_build_sdist as get_requires_for_build_sdist,
+)
+from scikit_build_core.build import (
     prepare_metadata_for_build_editable as prepare_metadata_for_build_editable,
+)
+from scikit_build_core.build import (
     prepare_metadata_for_build_wheel as prepare_metadata_for_build_wheel,
 )
 

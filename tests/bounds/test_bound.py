@@ -59,9 +59,7 @@ def test_whole_numbers_of_any_kind_become_python_integers():
     assert type(whole("here", "size", np.int64(7), least=1)) is int
 
 
-@pytest.mark.parametrize(
-    ("value", "shown"), [(2.5, "2.5"), ("8", "'8'"), (None, "None"), (0, "0"), (-3, "-3")]
-)
+@pytest.mark.parametrize(("value", "shown"), [(2.5, "2.5"), ("8", "'8'"), (None, "None"), (0, "0"), (-3, "-3")])
 def test_what_is_no_whole_number_in_range_is_refused(value, shown):
     with pytest.raises(UsageError, match=f"^here: size is {shown}; it must be an integer of at least 1$"):
         whole("here", "size", value, least=1)

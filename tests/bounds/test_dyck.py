@@ -56,8 +56,7 @@ def test_required_bits_count_the_classes_of_the_worst_cut(types, depth, size, kn
 def every_cut(size, types, depth):
     """The formula of the notes, over every cut t."""
     return 1 + max(
-        sum(types**d for d in range(depth + 1) if d <= min(t, size - t) and d % 2 == t % 2)
-        for t in range(size + 1)
+        sum(types**d for d in range(depth + 1) if d <= min(t, size - t) and d % 2 == t % 2) for t in range(size + 1)
     )
 
 

@@ -26,9 +26,7 @@ def accuracy_of(codebook, size, alphabet):
 def best_by_brute_force(size, alphabet, states):
     """The best codebook of all. Relabelling symbols place by place turns its first word into zeros."""
     words = [tuple(word) for word in strings(size, alphabet).tolist()]
-    return max(
-        accuracy_of([words[0], *others], size, alphabet) for others in combinations(words[1:], states - 1)
-    )
+    return max(accuracy_of([words[0], *others], size, alphabet) for others in combinations(words[1:], states - 1))
 
 
 def sphere_in_the_notes(size, alphabet, states):
@@ -120,9 +118,7 @@ def test_the_reader_that_keeps_symbols_has_the_stated_accuracy(size, alphabet, s
     assert len(np.unique(states, axis=0)) <= 2**state_bits
     answers = np.concatenate([states, np.zeros((len(words), size - kept), int)], axis=1)
     accuracy = (answers == words).mean()
-    assert index_lookup.achievable_accuracy(size, alphabet, state_bits).value == pytest.approx(
-        accuracy, abs=1e-12
-    )
+    assert index_lookup.achievable_accuracy(size, alphabet, state_bits).value == pytest.approx(accuracy, abs=1e-12)
     assert accuracy <= index_lookup.best_accuracy(size, alphabet, state_bits).value
 
 
@@ -175,9 +171,7 @@ def attend(words, alphabet, width):
     return np.rint(read) @ (1 << np.arange(symbol)), read
 
 
-@pytest.mark.parametrize(
-    ("size", "alphabet"), [(1, 2), (2, 2), (3, 3), (5, 2), (4, 4), (8, 2), (64, 16), (300, 5)]
-)
+@pytest.mark.parametrize(("size", "alphabet"), [(1, 2), (2, 2), (3, 3), (5, 2), (4, 4), (8, 2), (64, 16), (300, 5)])
 def test_an_attention_layer_of_the_stated_width_is_right_everywhere(size, alphabet):
     if alphabet**size <= 256:
         words = strings(size, alphabet)
@@ -191,17 +185,13 @@ def test_an_attention_layer_of_the_stated_width_is_right_everywhere(size, alphab
     assert "hidden" in width.assumes
 
 
-@pytest.mark.parametrize(
-    ("size", "alphabet", "width"), [(1, 2, 5), (64, 16, 16), (65, 16, 18), (1024, 17, 25)]
-)
+@pytest.mark.parametrize(("size", "alphabet", "width"), [(1, 2, 5), (64, 16, 16), (65, 16, 18), (1024, 17, 25)])
 def test_widths_by_hand(size, alphabet, width):
     assert index_lookup.attention_width(size, alphabet).value == width
 
 
 @pytest.mark.parametrize("size", [0, -3])
-@pytest.mark.parametrize(
-    "function", ["required_bits", "attention_width", "best_accuracy", "achievable_accuracy"]
-)
+@pytest.mark.parametrize("function", ["required_bits", "attention_width", "best_accuracy", "achievable_accuracy"])
 def test_sizes_below_one_are_refused(function, size):
     state_bits = [8] if "accuracy" in function else []
     with pytest.raises(UsageError, match=rf"index_lookup\.{function}: size is {size}; .* at least 1"):

@@ -15,6 +15,7 @@ The measure is what random access recovers, not all that is held: a state that k
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +24,7 @@ from torch import Tensor
 from statewise.capacity.intervals import lower_limit
 from statewise.core.state import from_bytes, leaves, map_state, state_bits, to_bytes
 from statewise.models import LanguageModel, ModelState
-from statewise.tasks import IndexLookup, Task
+from statewise.tasks import IndexLookup
 
 MIX = 0.01
 """ε: fixed beforehand. A perfect reader loses log2(1/(1 − ε + ε/k)) < 0.015 bits a symbol by it."""
@@ -60,7 +61,12 @@ class Reading:
 
 
 def measure(
-    model: LanguageModel, *, alphabet: int = 16, sizes: tuple[int, ...] = (8, 16, 32), strings: int = 256, seed: int = 0
+    model: LanguageModel,
+    *,
+    alphabet: int = 16,
+    sizes: tuple[int, ...] = (8, 16, 32),
+    strings: int = 256,
+    seed: int = 0,
 ) -> list[Reading]:
     """Read index lookup back out of `model`'s state, at each size.
 
@@ -80,17 +86,17 @@ def measure(
 
 
 @torch.no_grad()
-def read_index_lookup(
-    model: LanguageModel, task: IndexLookup, size: int, *, strings: int, seed: int
-) -> Reading:
+def read_index_lookup(model: LanguageModel, task: IndexLookup, size: int, *, strings: int, seed: int) -> Reading:
     """The meter at one size, on strings of the capacity split, which nothing is trained or selected on."""
     drawn = task.examples("capacity", seed=seed, start=0, count=strings, size=size)
     symbols = drawn.tokens[:, :size]
     state = written_and_read(model(symbols)[1])
-    bits = torch.cat([
-        math.log2(task.alphabet) + torch.log2(chances)
-        for chances in ask_every_place(model, state, symbols, task.alphabet)
-    ])
+    bits = torch.cat(
+        [
+            math.log2(task.alphabet) + torch.log2(chances)
+            for chances in ask_every_place(model, state, symbols, task.alphabet)
+        ]
+    )
     per_string = bits.sum(1).tolist()
     low, high = size * math.log2(MIX), size * math.log2(task.alphabet)
     held, counters = count_state_bits(state)
@@ -109,11 +115,17 @@ def read_index_lookup(
 def count_state_bits(state: ModelState) -> tuple[int, int]:
     """Bits of one sequence's state, and apart from them those of its position counters.
 
-    Counters are the int64 tensors: a place, a cache's first token. They are functions of how much was read.
+    A counter is an integer tensor that is the same for every sequence of the batch, whatever they say: a place,
+    a cache's first token. It is a function of how much was read, so it holds nothing about what was read.
     """
     everything = state_bits(state)
-    counters = sum(state_bits(leaf) for leaf in leaves(state) if leaf.dtype == torch.int64)
-    return everything - counters, counters
+    counters = [
+        leaf
+        for leaf in leaves(state)
+        if not leaf.is_floating_point() and not leaf.is_complex() and bool((leaf == leaf[:1]).all())
+    ]
+    apart = sum(map(state_bits, counters))
+    return everything - apart, apart
 
 
 def written_and_read(state: ModelState) -> ModelState:
@@ -121,9 +133,7 @@ def written_and_read(state: ModelState) -> ModelState:
     return from_bytes(to_bytes(state), like=map_state(torch.empty_like, state))
 
 
-def ask_every_place(
-    model: LanguageModel, state: ModelState, symbols: Tensor, alphabet: int
-) -> Iterator[Tensor]:
+def ask_every_place(model: LanguageModel, state: ModelState, symbols: Tensor, alphabet: int) -> Iterator[Tensor]:
     """Chance given to the true symbol at every place: pieces of (strings, n), in the order of the strings."""
     strings, size = symbols.shape
     queries = alphabet + torch.arange(size)
@@ -131,8 +141,13 @@ def ask_every_place(
     for begin in range(0, strings, piece):
         some = slice(begin, begin + piece)
         count = len(symbols[some])
-        branches = map_state(lambda leaf, some=some: leaf[some].repeat_interleave(size, 0), state)
+        branches = map_state(partial(branch, some=some, copies=size), state)
         logits, _ = model.step(queries.repeat(count), branches)
         predicted = F.softmax(logits[:, :alphabet].double(), -1)
         true = predicted.gather(1, symbols[some].reshape(-1, 1)).view(count, size)
         yield (1 - MIX) * true + MIX / alphabet
+
+
+def branch(leaf: Tensor, *, some: slice, copies: int) -> Tensor:
+    """Some sequences of a state's tensor, each repeated `copies` times in a row."""
+    return leaf[some].repeat_interleave(copies, 0)

@@ -1,10 +1,11 @@
 """The command line: one module a command, and one place where errors become exit statuses.
 
-    0  done        1  the work failed        2  what was asked for cannot be        130  interrupted
+0  done        1  the work failed        2  what was asked for cannot be        130  interrupted
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import tyro
 
@@ -17,7 +18,13 @@ from statewise.core.errors import StatewiseError, UsageError
 
 __all__ = ["COMMANDS", "main"]
 
-COMMANDS = {"compare": Compare, "train": Train, "generate": Generate, "bounds": Bounds, "doctor": Doctor}
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "compare": Compare,
+    "train": Train,
+    "generate": Generate,
+    "bounds": Bounds,
+    "doctor": Doctor,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description="Choose, build and study recurrent sequence models.",
             args=sys.argv[1:] if arguments is None else arguments,
         )
-        return command.run()
+        status: int = command.run()
+        return status
     except UsageError as error:
         print(f"statewise: {error}", file=sys.stderr)
         return 2

@@ -35,5 +35,7 @@ class Doctor:
         out.print(f"kernels      {', '.join(available_kernels())}")
         for dtype in DTYPES:
             choice = choose_kernel(device="cpu", dtype=dtype, shape=(8, 4096, 256))
-            out.print(f"linear_scan  cpu {str(dtype).removeprefix('torch.')}: {choice.kernel}, because {choice.because}")
+            out.print(
+                f"linear_scan  cpu {str(dtype).removeprefix('torch.')}: {choice.kernel}, because {choice.because}"
+            )
         return 0

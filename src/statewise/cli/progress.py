@@ -96,10 +96,7 @@ class Bars:
     def event(self, run: RunConfig, event: Event) -> None:
         """Move the bar, and say rate, loss and time left."""
         if isinstance(event, Step):
-            say = (
-                f"loss {event.loss:.3f} · {event.tokens_per_second:,.0f} tokens/s · "
-                f"{spoken(event.seconds_left)} left"
-            )
+            say = f"loss {event.loss:.3f} · {event.tokens_per_second:,.0f} tokens/s · {spoken(event.seconds_left)} left"
             self.bars.update(self.of_run[run.name], completed=event.fraction, say=say)
 
     def end(self, run: RunConfig, record: Record, *, skipped: bool) -> None:

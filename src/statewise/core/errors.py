@@ -1,9 +1,9 @@
 """What can go wrong, as a tree.
 
-    StatewiseError            anything this package raises on purpose
-    ├── UsageError            what was asked for cannot be; also a ValueError; exit status 2
-    │   └── MissingExtra      an optional package is needed and absent; names the extra
-    └── RunError              the work itself failed; exit status 1
+StatewiseError            anything this package raises on purpose
+├── UsageError            what was asked for cannot be; also a ValueError; exit status 2
+│   └── MissingExtraError  an optional package is needed and absent; names the extra
+└── RunError              the work itself failed; exit status 1
 """
 
 import difflib
@@ -21,7 +21,7 @@ class UsageError(StatewiseError, ValueError):
     """What was asked for cannot be: the message says where, what was got and what was needed."""
 
 
-class MissingExtra(UsageError):
+class MissingExtraError(UsageError):
     """An optional package is needed and absent: the message names the extra to install."""
 
 

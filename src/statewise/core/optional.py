@@ -3,11 +3,11 @@
 import importlib
 from types import ModuleType
 
-from statewise.core.errors import MissingExtra
+from statewise.core.errors import MissingExtraError
 
 
 def require(module: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import an optional module, or raise MissingExtra naming the extra that brings it.
+    """Import an optional module, or raise MissingExtraError naming the extra that brings it.
 
     >>> require("math", extra="report", purpose="figures").pi > 3
     True
@@ -17,6 +17,6 @@ def require(module: str, *, extra: str, purpose: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != module.partition(".")[0]:
             raise
-        raise MissingExtra(
+        raise MissingExtraError(
             f"{purpose} needs {error.name}, which is not installed: pip install 'statewise[{extra}]'"
         ) from None

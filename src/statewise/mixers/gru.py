@@ -58,10 +58,7 @@ class GRU(Mixer):
 
     def step(self, x: Tensor, state: GRUState) -> tuple[Tensor, GRUState]:
         """One token (B, D); see `Mixer.step`."""
-        cell = self.cell
-        hidden = torch.gru_cell(
-            x, state.hidden, cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0
-        )
+        hidden = torch.gru_cell(x, state.hidden, *self.cell.all_weights[0])
         return hidden, GRUState(hidden)
 
     def initial_state(

@@ -55,9 +55,7 @@ class LSTM(Mixer):
 
     def step(self, x: Tensor, state: LSTMState) -> tuple[Tensor, LSTMState]:
         """One token (B, D); see `Mixer.step`."""
-        cell = self.cell
-        weights = (cell.weight_ih_l0, cell.weight_hh_l0, cell.bias_ih_l0, cell.bias_hh_l0)
-        hidden, memory = torch.lstm_cell(x, (state.hidden, state.cell), *weights)
+        hidden, memory = torch.lstm_cell(x, (state.hidden, state.cell), *self.cell.all_weights[0])
         return hidden, LSTMState(hidden, memory)
 
     def initial_state(

@@ -9,6 +9,7 @@ Source: Feng et al., arXiv 2410.01201, §3.1 and appendix B (log-space form). Th
 directly: the same function, exact to rounding at any length, where the log-space form in float32 is not.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -34,7 +35,7 @@ def positive(x: Tensor) -> Tensor:
     return torch.where(x >= 0, x + 0.5, torch.sigmoid(x))
 
 
-ACTIVATIONS = {"g": positive, "tanh": torch.tanh, "identity": lambda x: x}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"g": positive, "tanh": torch.tanh, "identity": nn.Identity()}
 
 
 def check_units(name: str, expansion: int, activation: str) -> None:

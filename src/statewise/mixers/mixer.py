@@ -34,9 +34,7 @@ class Mixer(nn.Module, ABC):
         self.width = width
 
     @abstractmethod
-    def forward(
-        self, x: Tensor, state: State | None = None, *, reset: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State | None = None, *, reset: Tensor | None = None) -> tuple[Tensor, State]:
         """Outputs (B, T, D) and the state after the last token.
 
         x      (B, T, D) floating point, T may be 0
@@ -54,9 +52,7 @@ class Mixer(nn.Module, ABC):
     ) -> State:
         """The state before any token; device and dtype default to those of the parameters."""
 
-    def empty(
-        self, *shape: int, device: torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> Tensor:
+    def empty(self, *shape: int, device: torch.device | None = None, dtype: torch.dtype | None = None) -> Tensor:
         """Zeros where this mixer's parameters live."""
         home = next(self.parameters())
         return torch.zeros(shape, device=device or home.device, dtype=dtype or home.dtype)

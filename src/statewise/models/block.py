@@ -1,6 +1,6 @@
 """The pre-norm block: a mixer along time, then a feed-forward along channels, each on a residual.
 
-    x ← x + mixer(norm(x))        x ← x + feed_forward(norm(x))
+x ← x + mixer(norm(x))        x ← x + feed_forward(norm(x))
 """
 
 import torch
@@ -27,14 +27,12 @@ class Block(nn.Module):
         super().__init__()
         self.mixer = mixer
         self.mixer_norm = nn.RMSNorm(mixer.width, eps=1e-6)
-        self.channels: nn.Module | None = None
+        self.feed_forward: FeedForward | None = None
         if feed_forward:
-            norm = nn.RMSNorm(mixer.width, eps=1e-6)
-            self.channels = nn.Sequential(norm, FeedForward(mixer.width, feed_forward))
+            self.feed_forward_norm = nn.RMSNorm(mixer.width, eps=1e-6)
+            self.feed_forward = FeedForward(mixer.width, feed_forward)
 
-    def forward(
-        self, x: Tensor, state: State | None = None, *, reset: Tensor | None = None
-    ) -> tuple[Tensor, State]:
+    def forward(self, x: Tensor, state: State | None = None, *, reset: Tensor | None = None) -> tuple[Tensor, State]:
         """Outputs (B, T, D) and the mixer's state after the last token."""
         y, state = self.mixer(self.mixer_norm(x), state, reset=reset)
         return self._feed(x + y), state
@@ -45,7 +43,7 @@ class Block(nn.Module):
         return self._feed(x + y), state
 
     def _feed(self, x: Tensor) -> Tensor:
-        return x if self.channels is None else x + self.channels(x)
+        return x if self.feed_forward is None else x + self.feed_forward(self.feed_forward_norm(x))
 
 
 def scale_residual_outputs(blocks: nn.ModuleList) -> None:
@@ -55,10 +53,9 @@ def scale_residual_outputs(blocks: nn.ModuleList) -> None:
     (Radford et al. 2019, §2.3).
     """
     outputs = [
-        layer
-        for block in blocks
-        for layer in (getattr(block.mixer, "output", None), block.channels and block.channels[1][-1])
-        if isinstance(layer, nn.Linear)
+        module
+        for name, module in blocks.named_modules()
+        if isinstance(module, nn.Linear) and name.endswith(("mixer.output", "feed_forward.2"))
     ]
     with torch.no_grad():
         for layer in outputs:

@@ -43,7 +43,13 @@ class ModelConfig:
     feed_forward: int = 4
 
     def __post_init__(self) -> None:
-        for name, least in (("vocabulary", 1), ("width", 1), ("depth", 1), ("expansion", 1), ("feed_forward", 0)):
+        for name, least in (
+            ("vocabulary", 1),
+            ("width", 1),
+            ("depth", 1),
+            ("expansion", 1),
+            ("feed_forward", 0),
+        ):
             if getattr(self, name) < least:
                 raise UsageError(f"model: {name} is {getattr(self, name)}; it must be at least {least}")
         parse_stack(self.stack)
@@ -179,8 +185,7 @@ class LanguageModel(nn.Module):
         shape = "(batch, time)" if axes == 2 else "(batch,)"
         if tokens.ndim != axes or tokens.dtype != torch.int64:
             raise UsageError(
-                f"LanguageModel: tokens must be int64 of shape {shape}.\n"
-                f"  tokens  {tuple(tokens.shape)} {tokens.dtype}"
+                f"LanguageModel: tokens must be int64 of shape {shape}.\n  tokens  {tuple(tokens.shape)} {tokens.dtype}"
             )
 
     def _check_places(self, places: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Stacks: which mixers a model is made of, written as text.
 
-    mingru              one layer
-    mingru*2            two
-    mingru*2+attention  two, then one of attention
+mingru              one layer
+mingru*2            two
+mingru*2+attention  two, then one of attention
 """
 
 import inspect

@@ -5,4 +5,14 @@ from statewise.report.summary import Row, Summary, summarise
 from statewise.report.table import conclusions, render
 from statewise.report.verdict import SOLVED_AT, Verdict, judge
 
-__all__ = ["SOLVED_AT", "Row", "Summary", "Verdict", "conclusions", "judge", "render", "summarise", "write_page"]
+__all__ = [
+    "SOLVED_AT",
+    "Row",
+    "Summary",
+    "Verdict",
+    "conclusions",
+    "judge",
+    "render",
+    "summarise",
+    "write_page",
+]

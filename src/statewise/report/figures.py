@@ -12,6 +12,9 @@ from statewise.tasks import Task
 # Okabe & Ito's palette: distinct under the common colour blindnesses.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LEGIBLE_BITS = 10.0
+"""Points below are all but zero and lie on each other: they carry no label."""
+
 Axes = Any
 Figure = Any
 
@@ -39,14 +42,15 @@ def accuracy_figure(task: Task, rows: list[Row]) -> Figure:
             sizes = [row.size for row in points]
             errors = error_bars([row.token_accuracy for row in points])
             axes.errorbar(
-                sizes, [row.token_accuracy.mean for row in points], yerr=errors, capsize=3, label=points[0].stack, **style
+                sizes,
+                [row.token_accuracy.mean for row in points],
+                yerr=errors,
+                capsize=3,
+                label=points[0].stack,
+                **style,
             )
-            limits = [(row.size, row.best_accuracy) for row in points if row.best_accuracy is not None]
-            if limits and min(limit for _, limit in limits) < 1:
-                axes.plot(
-                    *zip(*limits, strict=True), linestyle="--", color=style["color"],
-                    label=f"{points[0].stack}: proven limit of its state",
-                )  # fmt: skip
+        for bits, limits in proven_limits(rows).items():
+            axes.plot(*zip(*limits, strict=True), "k--", label=f"proven limit of {bits:,} bits of state")
         chance = task.chance(rows[0].size)
         axes.axhline(chance, color="#888888", linestyle=":", label="chance")
         axes.set(xlabel="size (tokens)", ylabel="token accuracy, test split", ylim=(-0.03, 1.05))
@@ -79,12 +83,18 @@ def bits_figure(rows: list[Row]) -> Figure:
             recovered = [max(0.0, row.recovered.mean) for row in points if row.recovered]
             axes.plot(states, recovered, label=points[0].stack, **{**style, "linestyle": "none"})
             for row, state, bits in zip(points, states, recovered, strict=True):
+                if bits < LEGIBLE_BITS:
+                    continue
                 axes.annotate(f"n={row.size}", (state, bits), (6, -3), textcoords="offset points", fontsize=8)
         ends = [1.0, 1.5 * max(row.state_bits for row in measured)]
         axes.plot(ends, ends, color="#888888", label="all that a state of this size can hold")
         axes.set_xscale("log")
         axes.set_yscale("symlog", linthresh=10)
-        axes.set(xlabel="state bits", ylabel="recovered bits", xlim=(min(r.state_bits for r in measured) / 2, ends[1]))
+        axes.set(
+            xlabel="state bits",
+            ylabel="recovered bits",
+            xlim=(min(r.state_bits for r in measured) / 2, ends[1]),
+        )
         axes.set_ylim(bottom=-1)
 
     return framed(f"{rows[0].task.name}: recovered bits against state bits", draw)
@@ -100,6 +110,15 @@ def by_stack(rows: list[Row]) -> list[tuple[list[Row], dict[str, Any]]]:
         )
         for i, stack in enumerate(stacks)
     ]
+
+
+def proven_limits(rows: list[Row]) -> dict[int, list[tuple[int, float]]]:
+    """Best accuracy against size for each state that has the same bits at every size and is too small for one."""
+    limits: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if row.best_accuracy is not None:
+            limits.setdefault(row.state_bits, {})[row.size] = row.best_accuracy
+    return {bits: list(points.items()) for bits, points in limits.items() if min(points.values()) < 1}
 
 
 def error_bars(intervals: list[Any]) -> list[list[float]] | None:

@@ -1,14 +1,21 @@
 """The HTML page: one file that needs no network, and the PNGs of its figures beside it."""
 
 import json
-import os
 from pathlib import Path
 
 from statewise.core.config import canonical
 from statewise.core.optional import require
 from statewise.report.figures import draw_all, svg
 from statewise.report.summary import Summary
-from statewise.report.table import cells, conclusions, headings, missing_line, rows_by_task, threshold_note, title_of
+from statewise.report.table import (
+    cells,
+    conclusions,
+    headings,
+    missing_line,
+    rows_by_task,
+    threshold_note,
+    title_of,
+)
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 PNG_DPI = 150
@@ -17,7 +24,7 @@ PNG_DPI = 150
 def write_page(summary: Summary, folder: Path, *, name: str = "report") -> Path:
     """Write `<name>.html` and one PNG for each figure into `folder`, and return the page's path.
 
-    Everything that came from a record is escaped. MissingExtra where the extra `report` is not installed.
+    Everything that came from a record is escaped. MissingExtraError where the extra `report` is not installed.
     """
     figures = draw_all(summary)
     tables = [
@@ -41,8 +48,10 @@ def write_page(summary: Summary, folder: Path, *, name: str = "report") -> Path:
         tables=tables,
         missing=missing_line(summary),
         # Our own drawing, not a record's text: matplotlib has escaped what it was given.
-        figures={name: require("markupsafe", extra="report", purpose="the HTML report").Markup(svg(figure))
-                 for name, figure in figures.items()},
+        figures={
+            name: require("markupsafe", extra="report", purpose="the HTML report").Markup(svg(figure))
+            for name, figure in figures.items()
+        },
         runs=runs,
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -51,5 +60,4 @@ def write_page(summary: Summary, folder: Path, *, name: str = "report") -> Path:
     path = folder / f"{name}.html"
     partial = path.with_suffix(".partial")
     partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
-    return path
+    return partial.replace(path)

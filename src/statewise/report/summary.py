@@ -76,9 +76,9 @@ def rows_of(task: Task, stack: str, records: Sequence[Record]) -> list[Row]:
 def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[Result]) -> Row:
     """One row from the results of every seed at one size."""
     size, facts, config = results[0].size, records[0].facts, records[0].config
-    carried = results[0].state_bits + results[0].counter_bits
+    state_bits = results[0].state_bits
     recovered = [result.recovered_bits for result in results if result.recovered_bits is not None]
-    limit = best_accuracy(task, size, carried)
+    limit = best_accuracy(task, size, state_bits)
     # Rotary positions live in attention layers; a purely recurrent stack under them has none.
     positions = "none" if facts["recurrent"] and config["model"]["positions"] == "rope" else None
     return Row(
@@ -89,14 +89,14 @@ def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[
         sequence_accuracy=interval([result.sequence_accuracy for result in results], least=0, most=1),
         loss=interval([result.loss for result in results], least=0),
         recovered=interval(recovered) if recovered else None,
-        state_bits=results[0].state_bits,
+        state_bits=state_bits,
         required_bits=required_bits(task, size).value if task.has_rule else None,
         best_accuracy=None if limit is None else limit.value,
         verdict=judge(
             task,
             size,
             accuracies=[result.sequence_accuracy for result in results],
-            state_bits=carried,
+            state_bits=state_bits,
             non_negative_decay=facts["non_negative_decay"],
             positions=positions or config["model"]["positions"],
         ),

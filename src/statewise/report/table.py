@@ -13,7 +13,14 @@ from statewise.report.summary import Row, Summary
 from statewise.report.verdict import SOLVED_AT, percent
 from statewise.tasks import Task
 
-STYLES = {"solved": "green", "partly": "yellow", "cannot": "red", "not-always": "red", "has-room": "", "no-rule": ""}
+STYLES = {
+    "solved": "green",
+    "partly": "yellow",
+    "cannot": "red",
+    "not-always": "red",
+    "has-room": "",
+    "no-rule": "",
+}
 
 
 def render(summary: Summary) -> RenderableType:
@@ -94,8 +101,12 @@ def share(value: Interval) -> str:
 
 
 def spread(value: Interval, digits: int) -> str:
-    """A mean, and half of its interval's width."""
-    mean = f"{value.mean:,.{digits}f}"
+    """A mean, and half of its interval's width.
+
+    >>> spread(Interval(mean=-0.2, half=0.4, low=-0.6, high=0.2, count=3), 0)
+    '0 ±0'
+    """
+    mean = f"{round(value.mean, digits) + 0.0:,.{digits}f}"
     return mean if math.isnan(value.half) else f"{mean} ±{value.half:,.{digits}f}"
 
 
@@ -104,9 +115,7 @@ def missing_line(summary: Summary) -> str:
     count = len(summary.records)
     if not summary.missing:
         return f"No run is missing: {count} of {count} finished."
-    return f"{len(summary.missing)} of {count} runs are missing:\n" + "\n".join(
-        f"  {line}" for line in summary.missing
-    )
+    return f"{len(summary.missing)} of {count} runs are missing:\n" + "\n".join(f"  {line}" for line in summary.missing)
 
 
 def conclusions(summary: Summary) -> list[str]:
@@ -122,24 +131,31 @@ def conclusions(summary: Summary) -> list[str]:
 
 
 def sentence(task: Task, stack: str, rows: list[Row]) -> str:
-    """One model on one task in one sentence."""
+    """One model on one task in a few words, sizes with the same verdict together."""
     where = f"{task.name}: {stack}"
     if not task.has_rule:
         best = min(rows, key=lambda row: row.loss.mean)
         return f"{where} reaches {best.loss.mean:.3f} nats per token at size {best.size}."
-    solved = [str(row.size) for row in rows if row.verdict.kind == "solved"]
-    parts = [f"{where} solves size {listed(solved)}" if solved else f"{where} solves none of the sizes"]
-    for row in rows:
-        if row.verdict.kind in ("cannot", "not-always"):
-            assert row.required_bits is not None
-            parts.append(
-                f"at size {row.size} it {row.verdict.text}: its state has {row.state_bits:,} bits, "
-                f"{row.required_bits:,.0f} are required"
-            )
-        elif row.verdict.kind != "solved":
-            right = percent(row.sequence_accuracy.mean)
-            parts.append(f"at size {row.size} it gets {right} of sequences right ({row.verdict.text})")
+    sizes = {kind: [row for row in rows if row.verdict.kind == kind] for kind in STYLES}
+    parts = [f"{where} solves {sizes_of(sizes['solved'])}" if sizes["solved"] else f"{where} solves no size"]
+    if sizes["partly"]:
+        parts.append(f"some seeds solve {sizes_of(sizes['partly'])}")
+    if sizes["has-room"]:
+        parts.append(f"it has room for {sizes_of(sizes['has-room'])} and did not learn it")
+    for row in sizes["cannot"] + sizes["not-always"]:
+        assert row.required_bits is not None
+        parts.append(
+            f"at {row.size} it {row.verdict.text}, since its state has {row.state_bits:,} bits and "
+            f"{row.required_bits:,.0f} are required"
+        )
+    if any(row.verdict.never_everywhere for row in rows):
+        parts.append("a proof says that no stack of its kind is right at all lengths")
     return "; ".join(parts) + "."
+
+
+def sizes_of(rows: list[Row]) -> str:
+    """The sizes of some rows, as in "sizes 16 and 64"."""
+    return ("size " if len(rows) == 1 else "sizes ") + listed([str(row.size) for row in rows])
 
 
 def listed(words: list[str]) -> str:

@@ -1,11 +1,11 @@
 """The verdict on a model at a size: what was seen, and what a proof adds to it.
 
-    solved                      every seed reaches the threshold on the test split
-    solved by k of n seeds      some do
-    cannot (proof)              a bound on average accuracy puts the threshold above what the state allows
-    cannot be always right (proof)
-                                the state is below what zero error requires; below 100 % it may do well
-    has room, did not learn     nothing proved stands in the way
+solved                      every seed reaches the threshold on the test split
+solved by k of n seeds      some do
+cannot (proof)              a bound on average accuracy puts the threshold above what the state allows
+cannot be always right (proof)
+                            the state is below what zero error requires; below 100 % it may do well
+has room, did not learn     nothing proved stands in the way
 """
 
 from collections.abc import Sequence
@@ -20,10 +20,14 @@ SOLVED_AT = 0.99
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is one of solved, partly, cannot, not-always, has-room, no-rule; `text` is for people."""
+    """`kind` is one of solved, partly, cannot, not-always, has-room, no-rule; `text` is for people.
+
+    never_everywhere  a proof says that this kind of stack is not right at all lengths, whatever it learns here
+    """
 
     kind: str
     text: str
+    never_everywhere: bool = False
 
 
 def judge(
@@ -37,7 +41,7 @@ def judge(
 ) -> Verdict:
     """The verdict from the sequence accuracy of every seed and the bits of state at the cut.
 
-    state_bits  everything carried, position counters included: more bits can only make a verdict milder
+    state_bits  carried at the cut, without position counters, which say nothing about what was read
     positions   how the stack as a whole knows places; none where rope has no attention layer to act in
     """
     if not task.has_rule:
@@ -56,7 +60,7 @@ def judge(
         return Verdict("not-always", f"cannot be always right (proof){possible}")
     everywhere = limit_at_all_lengths(task, non_negative_decay=non_negative_decay, positions=positions)
     if everywhere is not None:
-        return Verdict("has-room", "has room, did not learn; cannot at all lengths (proof)")
+        return Verdict("has-room", "has room, did not learn; cannot at all lengths (proof)", True)
     return Verdict("has-room", "has room, did not learn")
 
 

@@ -17,6 +17,9 @@ from statewise.studies.run_config import RunConfig
 from statewise.tasks import IndexLookup, Task, from_identity
 from statewise.training import Outcome, evaluate, train
 
+EXAMPLES_TO_COUNT = 8
+"""Sequences whose states are compared to tell position counters, alike in all of them, from content."""
+
 
 def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     """Train and measure one model, and keep the run folder. The record says finished or diverged.
@@ -71,7 +74,8 @@ def measure_one(model: LanguageModel, task: Task, config: RunConfig, size: int) 
 @torch.no_grad()
 def state_bits_at_cut(model: LanguageModel, task: Task, size: int, seed: int) -> tuple[int, int]:
     """State bits and counter bits carried for one sequence after the task's cut, from the tensors themselves."""
-    tokens = task.examples("test", seed=seed, start=0, count=1, size=size).tokens
+    count = min(EXAMPLES_TO_COUNT, task.num_examples("test", size) or EXAMPLES_TO_COUNT)
+    tokens = task.examples("test", seed=seed, start=0, count=count, size=size).tokens
     _, state = model(tokens[:, : task.cut(size)])
     return count_state_bits(state)
 

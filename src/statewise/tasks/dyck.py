@@ -117,9 +117,10 @@ class Dyck(Task):
         """Non-members (B, N), each a few changes away from a member."""
         count, size = member.shape
         changes = 1 + integers(words[:, :1], self._most_changes(size))
-        places, kinds, shifts = (integers(part, bound) for part, bound in zip(
-            np.split(words[:, 1:], 3, axis=1), (size, 2, max(1, self.types - 1)), strict=True
-        ))
+        places, kinds, shifts = (
+            integers(part, bound)
+            for part, bound in zip(np.split(words[:, 1:], 3, axis=1), (size, 2, max(1, self.types - 1)), strict=True)
+        )
         tokens, rows = member.copy(), np.arange(count)
         for i in range(self._most_changes(size)):
             active = i < changes[:, 0]
@@ -145,4 +146,5 @@ class Dyck(Task):
             pushed = opening & alive
             stack[rows[pushed], depth[pushed]] = kind[pushed]
             depth = np.where(alive, depth + np.where(opening, 1, -1), depth)
-        return alive & (depth == 0)
+        balanced: Bools = alive & (depth == 0)
+        return balanced

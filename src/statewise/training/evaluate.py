@@ -30,9 +30,7 @@ def loss_of(logits: Tensor, batch: Batch) -> Tensor:
 
 
 @torch.no_grad()
-def evaluate(
-    model: LanguageModel, task: Task, *, split: str, size: int, examples: int | None, seed: int
-) -> Score:
+def evaluate(model: LanguageModel, task: Task, *, split: str, size: int, examples: int | None, seed: int) -> Score:
     """Score `model` on the first `examples` of a split (all that there are, if fewer or None)."""
     available = task.num_examples(split, size)
     count = min(n for n in (examples, available) if n is not None)

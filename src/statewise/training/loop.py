@@ -82,7 +82,8 @@ def train(model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW with weight decay on the matrices of linear maps; embeddings, norms and biases go without."""
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
-    matrices, others = [], []
+    matrices: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
     for parameter in model.parameters():
         decays = parameter.ndim >= 2 and id(parameter) not in embeddings
         (matrices if decays else others).append(parameter)
@@ -119,7 +120,14 @@ def one_step(
 
 
 def validate(
-    model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int, step: int, sink: Sink, seconds: float
+    model: LanguageModel,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    step: int,
+    sink: Sink,
+    seconds: float,
 ) -> bool:
     """Score every training size on the validation split; true when all reach `solved_at`.
 

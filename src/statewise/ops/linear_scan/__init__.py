@@ -7,7 +7,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
+from statewise.core.errors import UsageError
 from statewise.ops.checks import (
     require_bool,
     require_same_device,
@@ -22,6 +24,10 @@ from statewise.ops.linear_scan.raw import backward_op, forward_op
 __all__ = ["linear_scan"]
 
 NAME = "linear_scan"
+# A `jvp` of our own would end torch.compile, which takes no Function that has one.
+FORWARD_MODE = """linear_scan: forward-mode derivatives (jvp, jacfwd, dual tensors) are not available.
+Use reverse mode, to any order: backward, torch.func.grad, vjp, jacrev. Or differentiate the loop itself:
+from statewise.ops.linear_scan.reference import linear_scan."""
 
 
 def linear_scan(
@@ -47,7 +53,7 @@ def linear_scan(
     any number of threads.
 
     Differentiable in decay, drive and initial, from states and from final, to any order in reverse mode;
-    forward mode raises NotImplementedError. Shapes, dtypes, devices or a kernel that do not fit are UsageErrors.
+    forward mode is a UsageError. Shapes, dtypes, devices or a kernel that do not fit are UsageErrors.
 
     >>> decay, drive = torch.full((1, 3, 1), 0.5), torch.ones(1, 3, 1)
     >>> states, final = linear_scan(decay, drive)
@@ -55,7 +61,12 @@ def linear_scan(
     ([1.0, 1.5, 1.75], [[1.75]])
     """
     _check(decay, drive, initial, reset, kernel)
-    states, final = LinearScan.apply(decay, drive, initial, reset, kernel)
+    try:
+        states, final = LinearScan.apply(decay, drive, initial, reset, kernel)
+    except NotImplementedError as error:
+        if "jvp" not in str(error):
+            raise
+        raise UsageError(FORWARD_MODE) from error
     return states, final
 
 
@@ -154,8 +165,7 @@ def _previous(states: Tensor, initial: Tensor | None, reset: Tensor | None) -> T
 
 def _shifted_back(on_previous: Tensor) -> tuple[Tensor, Tensor]:
     """The gradients of states (B, T, D) and of initial (B, D) from that of `_previous`, before its mask."""
-    padded = torch.cat([on_previous, torch.zeros_like(on_previous[:, :1])], dim=1)
-    return padded[:, 1:], on_previous[:, :1].sum(1)
+    return pad(on_previous, (0, 0, 0, 1))[:, 1:], on_previous[:, :1].sum(1)
 
 
 def _masked(values: Tensor, reset: Tensor | None) -> Tensor:
@@ -163,9 +173,7 @@ def _masked(values: Tensor, reset: Tensor | None) -> Tensor:
     return values if reset is None else values.masked_fill(reset.unsqueeze(-1), 0)
 
 
-def _check(
-    decay: Tensor, drive: Tensor, initial: Tensor | None, reset: Tensor | None, kernel: str | None
-) -> None:
+def _check(decay: Tensor, drive: Tensor, initial: Tensor | None, reset: Tensor | None, kernel: str | None) -> None:
     """Raise a UsageError unless the arguments fit together."""
     values = {"decay": decay, "drive": drive}
     if initial is not None:
