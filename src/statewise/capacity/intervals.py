@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 
+from statewise.core.errors import UsageError
+
 
 def lower_limit(values: Sequence[float], *, low: float, high: float, confidence: float = 0.95) -> float:
     """A number that the expectation exceeds with probability at least `confidence`.
@@ -18,6 +20,8 @@ def lower_limit(values: Sequence[float], *, low: float, high: float, confidence:
     True
     """
     count = len(values)
+    if count < 2:
+        raise UsageError(f"lower_limit: {count} values were given; at least 2 are needed")
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     log_term = math.log(2 / (1 - confidence))

@@ -1,7 +1,8 @@
 """INDEX as a meter: how many bits of a random string can be read back out of a state.
 
 Fix the parameters. Draw x_1 … x_n uniform over k symbols. Run the string, take the state S before any query,
-write it to bytes, load it into a fresh state, and ask every place. For every predictor Q,
+write it to bytes, load it into a fresh copy of the model, which never saw the string, and ask every place. For
+every predictor Q,
 
     Σ_p (log2 k − E[−log2 Q_p(x_p | S)])  ≤  I(x; S)  ≤  H(S)  ≤  bits of S
 
@@ -9,9 +10,13 @@ since H(x_p) = log2 k exactly, the places are independent, and a predictor's cro
 conditional entropy. Q is the model's softmax over the k symbols mixed with the uniform distribution,
 (1 − ε) Q + ε/k, so that one confident mistake costs at most log2(k/ε) bits. The string is the unit of resampling.
 
+Only the bytes cross over: structure and shapes of the state are those that the fresh copy has after reading
+symbols 0, and a position counter is what has the same value there.
+
 The measure is what random access recovers, not all that is held: a state that keeps only a parity reads 0.
 """
 
+import copy
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from statewise.capacity.intervals import lower_limit
+from statewise.core.errors import UsageError
 from statewise.core.state import from_bytes, leaves, map_state, state_bits, to_bytes
 from statewise.models import LanguageModel, ModelState
 from statewise.tasks import IndexLookup
@@ -88,18 +94,22 @@ def measure(
 @torch.no_grad()
 def read_index_lookup(model: LanguageModel, task: IndexLookup, size: int, *, strings: int, seed: int) -> Reading:
     """The meter at one size, on strings of the capacity split, which nothing is trained or selected on."""
+    if strings < 2:
+        raise UsageError(f"capacity: strings is {strings}; a confidence limit needs at least 2")
+    fresh = copy.deepcopy(model)
     drawn = task.examples("capacity", seed=seed, start=0, count=strings, size=size)
     symbols = drawn.tokens[:, :size]
-    state = written_and_read(model(symbols)[1])
+    nothing_read = fresh(torch.zeros_like(symbols))[1]
+    state = from_bytes(to_bytes(model(symbols)[1]), like=nothing_read)
     bits = torch.cat(
         [
             math.log2(task.alphabet) + torch.log2(chances)
-            for chances in ask_every_place(model, state, symbols, task.alphabet)
+            for chances in ask_every_place(fresh, state, symbols, task.alphabet)
         ]
     )
     per_string = bits.sum(1).tolist()
     low, high = size * math.log2(MIX), size * math.log2(task.alphabet)
-    held, counters = count_state_bits(state)
+    held, counters = count_state_bits(state, other=nothing_read)
     return Reading(
         size=size,
         alphabet=task.alphabet,
@@ -112,8 +122,10 @@ def read_index_lookup(model: LanguageModel, task: IndexLookup, size: int, *, str
     )
 
 
-def count_state_bits(state: ModelState) -> tuple[int, int]:
+def count_state_bits(state: ModelState, *, other: ModelState | None = None) -> tuple[int, int]:
     """Bits of one sequence's state, and apart from them those of its position counters.
+
+    other  the state after as many other tokens, which a counter must be the same in too
 
     A counter is an integer tensor that is the same for every sequence of the batch, whatever they say: a place,
     a cache's first token. It is a function of how much was read, so it holds nothing about what was read.
@@ -121,16 +133,11 @@ def count_state_bits(state: ModelState) -> tuple[int, int]:
     everything = state_bits(state)
     counters = [
         leaf
-        for leaf in leaves(state)
-        if not leaf.is_floating_point() and not leaf.is_complex() and bool((leaf == leaf[:1]).all())
+        for leaf, twin in zip(leaves(state), leaves(state if other is None else other), strict=True)
+        if not leaf.is_floating_point() and not leaf.is_complex() and bool((leaf == twin[:1]).all())
     ]
     apart = sum(map(state_bits, counters))
     return everything - apart, apart
-
-
-def written_and_read(state: ModelState) -> ModelState:
-    """The state after a trip through bytes, in tensors that share nothing with the original."""
-    return from_bytes(to_bytes(state), like=map_state(torch.empty_like, state))
 
 
 def ask_every_place(model: LanguageModel, state: ModelState, symbols: Tensor, alphabet: int) -> Iterator[Tensor]:

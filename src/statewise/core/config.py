@@ -44,22 +44,37 @@ def digest(config: Any, *, length: int = 16) -> str:
 
 
 def from_plain(cls: type[C], plain: dict[str, Any], *, where: str) -> C:
-    """The dataclass that `to_plain` was given. A key that `cls` lacks is a UsageError naming `where`."""
+    """The dataclass that `to_plain` was given.
+
+    A key that `cls` lacks, a missing one and a value of another type are UsageErrors naming `where`.
+    """
+    if not isinstance(plain, dict):
+        raise UsageError(f"{where} is of type {type(plain).__name__}; it must hold the settings of {cls.__name__}")
     hints = typing.get_type_hints(cls)
-    names = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
     for key in plain:
-        if key not in names:
-            raise UsageError(f"{where}: {cls.__name__} has no setting {key!r}{suggestion(key, names)}")
+        if key not in fields:
+            raise UsageError(f"{where}: {cls.__name__} has no setting {key!r}{suggestion(key, fields)}")
+    for name, field in fields.items():
+        if name not in plain and field.default is field.default_factory is dataclasses.MISSING:
+            raise UsageError(f"{where}: {cls.__name__} needs the setting {name!r}, which is missing")
     return cls(**{key: _restore(hints[key], value, f"{where}.{key}") for key, value in plain.items()})
 
 
 def _restore(hint: Any, value: Any, where: str) -> Any:
     """`value` with lists made tuples and dicts made dataclasses again, as the annotation says."""
-    if isinstance(hint, types.UnionType) and value is not None:
+    if isinstance(hint, types.UnionType):
+        if value is None:
+            return None
         (hint,) = [choice for choice in typing.get_args(hint) if choice is not type(None)]
-    if dataclasses.is_dataclass(hint) and isinstance(value, dict):
+    if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type[Any], hint)):
         return from_plain(typing.cast(type[Any], hint), value, where=where)
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
+    kind = typing.get_origin(hint) or hint
+    if kind is tuple and isinstance(value, list):
         inner = typing.get_args(hint)[0]
         return tuple(_restore(inner, item, where) for item in value)
+    # True is an int to Python, and 3 is a good float.
+    allowed = (int, float) if kind is float else kind
+    if kind is not Any and (not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool)):
+        raise UsageError(f"{where} is {value!r}; it must be of type {kind.__name__}")
     return value

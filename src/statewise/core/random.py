@@ -61,7 +61,7 @@ def indexed_words(key: int, *, split: str, size: int, start: int, count: int, nu
         raise UsageError(f"example {start + count} lies beyond the counter: {blocks} blocks for each example")
     counter = np.array([first, 0, size, SPLITS[split]], dtype=np.uint64)
     stream = np.random.Philox(key=key, counter=counter)
-    words: Words = stream.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, -1)
+    words: Words = stream.random_raw(count * blocks * WORDS_PER_BLOCK).reshape(count, blocks * WORDS_PER_BLOCK)
     return words[:, :num_words]
 
 

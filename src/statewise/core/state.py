@@ -44,7 +44,7 @@ def state_bits(state: State) -> int:
     >>> state_bits((torch.zeros(8, 16), torch.zeros(8, 16)))
     1024
     """
-    return sum(8 * leaf.element_size() * leaf[0].numel() for leaf in leaves(state) if leaf.shape[0])
+    return sum(8 * leaf.element_size() * leaf.shape[1:].numel() for leaf in leaves(state))
 
 
 def to_bytes(state: State) -> bytes:
@@ -54,12 +54,19 @@ def to_bytes(state: State) -> bytes:
     is not counted can carry information across.
     """
     return b"".join(
-        leaf.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes() for leaf in leaves(state)
+        leaf.detach().cpu().resolve_conj().resolve_neg().contiguous().flatten().view(torch.uint8).numpy().tobytes()
+        for leaf in leaves(state)
     )
 
 
 def from_bytes(content: bytes, like: S) -> S:
-    """The state that `to_bytes` wrote, in the structure, shapes and dtypes of `like`."""
+    """The state that `to_bytes` wrote, in the structure, shapes and dtypes of `like`.
+
+    Bytes of another length are a struct.error.
+    """
+    needed = sum(leaf.numel() * leaf.element_size() for leaf in leaves(like))
+    if needed != len(content):
+        raise struct.error(f"a state of {needed} bytes was expected, {len(content)} were given")
     offset = 0
 
     def read(leaf: Tensor) -> Tensor:
@@ -71,7 +78,4 @@ def from_bytes(content: bytes, like: S) -> S:
             return torch.empty_like(leaf)
         return torch.frombuffer(piece, dtype=leaf.dtype).reshape(leaf.shape)
 
-    state = map_state(read, like)
-    if offset != len(content):
-        raise struct.error(f"a state of {offset} bytes was expected, {len(content)} were given")
-    return state
+    return map_state(read, like)

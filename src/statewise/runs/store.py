@@ -29,11 +29,12 @@ RECORD, CONFIG, EVENTS, MODEL = "record.json", "config.json", "events.jsonl", "m
 
 
 def read_record(folder: Path) -> Record:
-    """The record in a run folder. Missing, torn, foreign or renamed: a RunError that says which."""
+    """The record in a folder of any name. Missing, torn or foreign: a RunError that says which."""
     path = folder / RECORD
     try:
         plain = json.loads(path.read_text())
         record = from_plain(Record, plain, where=str(path))
+        digest(record.config)
     except FileNotFoundError:
         raise RunError(f"{folder} holds no {RECORD}: it is not a run") from None
     except (OSError, ValueError, TypeError) as error:
@@ -52,7 +53,7 @@ class RunStore:
     >>> with tempfile.TemporaryDirectory() as root:
     ...     store = RunStore(Path(root))
     ...     with store.begin({"seed": 1}) as folder:
-    ...         folder.finish(Record(config={"seed": 1}, status="crashed", because="an example"))
+    ...         _ = folder.finish(Record(config={"seed": 1}, status="crashed", because="an example"))
     ...     [record.because for record in store.records()]
     ['an example']
     """
@@ -102,10 +103,11 @@ class RunStore:
         return RunFolder(self.root, to_plain(config))
 
     def sweep(self, names: Sequence[str]) -> None:
-        """Remove what interrupted runs of these names left half-written."""
+        """Remove what interrupted runs of these names left half-written; what other living processes write stays."""
         for name in names:
             for folder in self.root.glob(f".partial-{name}-*"):
-                shutil.rmtree(folder, ignore_errors=True)
+                if not another_lives(folder.name.split("-")[2]):
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 class RunFolder:
@@ -113,11 +115,14 @@ class RunFolder:
 
     def __init__(self, root: Path, config: dict[str, Any]) -> None:
         self.name = digest(config)
+        self.store = RunStore(root)
         self.final = root / self.name
         self.partial = root / f".partial-{self.name}-{os.getpid()}"
         self.config = config
 
     def __enter__(self) -> "RunFolder":
+        # A killed process may have had our number, as the first process of a container always has.
+        shutil.rmtree(self.partial, ignore_errors=True)
         self.partial.mkdir(parents=True)
         write_json(self.partial / CONFIG, self.config)
         self.events = (self.partial / EVENTS).open("w")
@@ -141,16 +146,37 @@ class RunFolder:
         self.events.flush()
 
     def finish(self, record: Record) -> Path:
-        """Write the record, move the folder to its final name, and return that. Replaces a crashed run."""
+        """Write the record, move the folder to its final name, and return that.
+
+        A crashed run in its place is replaced and a damaged one set aside; any other was as good, and stays.
+        """
         write_json(self.partial / RECORD, to_plain(record))
         self.events.close()
-        if self.final.exists():
+        try:
+            there = self.store.find(self.name)
+        except RunError:
+            self.store.set_aside(self.name)
+            there = None
+        if there is not None and there.status != "crashed":
+            return self.final
+        if there is not None:
             replaced = self.final.rename(self.partial.with_name(f"{self.partial.name}-replaced"))
             self.partial.rename(self.final)
             shutil.rmtree(replaced)
         else:
             self.partial.rename(self.final)
         return self.final
+
+
+def another_lives(number: str) -> bool:
+    """Whether a process with this number, other than our own, is running on this machine."""
+    try:
+        os.kill(int(number), 0)
+    except (ValueError, OverflowError, ProcessLookupError):
+        return False
+    except PermissionError:
+        return True
+    return int(number) != os.getpid()
 
 
 def write_json(path: Path, plain: Any) -> None:

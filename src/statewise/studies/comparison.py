@@ -53,7 +53,9 @@ class Comparison:
 
     def plan(self) -> list[RunConfig]:
         """Every run, tasks outermost and seeds innermost. Whatever cannot be asked is a UsageError here."""
-        for kind, asked in (("tasks", self.tasks), ("models", self.models), ("seeds", self.seeds)):
+        named = {"tasks": self.tasks, "models": self.models, "seeds": self.seeds}
+        named |= {"sizes": chosen(self.sizes, (1,)), "train_sizes": chosen(self.train_sizes, (1,))}
+        for kind, asked in named.items():
             if not asked:
                 raise UsageError(f"compare: there are no {kind}; name at least one")
             if len(set(asked)) != len(asked):

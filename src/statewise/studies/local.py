@@ -7,7 +7,8 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -149,7 +150,8 @@ class Pool:
     def _start(self, run: RunConfig) -> Worker:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(target=serve, args=(theirs, self.store.root, self.threads), daemon=True)
-        process.start()
+        with interrupts_held():
+            process.start()
         theirs.close()
         worker = Worker(process, ours, run)
         self._hand(worker, run)
@@ -186,10 +188,24 @@ class Pool:
             workers.append(self._start(waiting.pop()))
 
 
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Hold interrupts back while a child starts. It inherits that for life, from its first instruction on.
+
+    A terminal sends the interrupt to every process, and what it means is for the parent alone to decide.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def serve(pipe: "Connection[Any, Any]", root: Path, threads: int) -> None:
     """A worker's life: take runs, send events and records back."""
-    # The parent decides what an interrupt means, and it gets the same signal.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
     store = RunStore(root)
     parent = os.getppid()

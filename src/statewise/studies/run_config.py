@@ -30,6 +30,8 @@ class EvaluationConfig:
             raise UsageError("evaluation: there are no sizes; name at least one")
         if self.examples is not None and self.examples < 1:
             raise UsageError(f"evaluation: examples is {self.examples}; it must be at least 1")
+        if self.strings < 0 or self.strings == 1:
+            raise UsageError(f"evaluation: strings is {self.strings}; it must be 0 or at least 2")
 
 
 @dataclass(frozen=True, kw_only=True)

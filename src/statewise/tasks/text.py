@@ -87,6 +87,7 @@ class Text(Task):
         if split == "train":
             starts = begin + integers(words, end - begin - size)
         else:
+            self._check_windows(split, size, start + len(words))
             starts = begin + size * (start + np.arange(len(words))[:, None])
         windows = torch.from_numpy(corpus[starts + np.arange(size + 1)].astype(np.int64))
         tokens, targets = windows[:, :-1], windows[:, 1:].contiguous()
@@ -107,6 +108,11 @@ class Text(Task):
     def valid(self, tokens: Tensor) -> bool:
         """Any bytes."""
         return bool(((tokens >= 0) & (tokens < 256)).all())
+
+    def _check_windows(self, split: str, size: int, asked: int) -> None:
+        available = self.num_examples(split, size)
+        if available is not None and asked > available:
+            raise UsageError(f"text: {split} holds {available} windows of size {size}; number {asked} was asked for")
 
 
 def span(total: int, split: str) -> tuple[int, int]:

@@ -43,7 +43,7 @@ class TrainingConfig:
                 raise UsageError(f"training: {name} is {getattr(self, name)}; it must be at least 1")
         if self.time is not None and not 0 < self.time < math.inf:
             raise UsageError(f"training: time is {self.time} seconds; it must be positive")
-        if self.learning_rate <= 0 or self.clip <= 0:
+        if not (0 < self.learning_rate < math.inf and self.clip > 0):
             raise UsageError(
                 f"training: learning_rate is {self.learning_rate} and clip is {self.clip}; both must be positive"
             )

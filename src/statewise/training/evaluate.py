@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from statewise.core.errors import UsageError
 from statewise.models import LanguageModel
 from statewise.tasks import UNSCORED, Batch, Task
 
@@ -32,8 +33,10 @@ def loss_of(logits: Tensor, batch: Batch) -> Tensor:
 @torch.no_grad()
 def evaluate(model: LanguageModel, task: Task, *, split: str, size: int, examples: int | None, seed: int) -> Score:
     """Score `model` on the first `examples` of a split (all that there are, if fewer or None)."""
-    available = task.num_examples(split, size)
-    count = min(n for n in (examples, available) if n is not None)
+    limits = [limit for limit in (examples, task.num_examples(split, size)) if limit is not None]
+    if not limits:
+        raise UsageError(f"evaluate: examples is {examples}; {task.name} has no last one, so say how many")
+    count = min(limits)
     batch_size = max(1, TOKENS_AT_ONCE // task.length(size))
     loss = correct = scored = whole = 0.0
     was_training = model.training

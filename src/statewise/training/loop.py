@@ -48,7 +48,7 @@ class Outcome:
 def train(model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int, sink: Sink) -> Outcome:
     """Train `model` in place on `task`; the data are those of (task, "train", seed).
 
-    A loss that is not finite, or stays above 10 · ln V, ends training as diverged.
+    A loss that is not finite, or stays above 10 · ln V, ends training as diverged; so do weights that are not finite.
     """
     for size in config.sizes:
         task.check_size(size)
@@ -74,6 +74,8 @@ def train(model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int
             if solved:
                 because = f"solved on the validation split at step {step}"
                 break
+    if status == "finished" and not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        status, because = "diverged", f"weights were not finite after step {step}"
     model.eval()
     sink.write(Finished(step=step, status=status, because=because, seconds=clock.training))
     return Outcome(status, because, step, tokens, clock.training)

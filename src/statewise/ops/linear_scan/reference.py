@@ -30,10 +30,11 @@ def linear_scan(
     dtype, wide = drive.dtype, accumulation_dtype(drive.dtype)
     state = _zeros_like_state(drive, wide) if initial is None else initial.to(wide)
     states = []
-    for t in range(drive.shape[1]):
+    # unbind, because the gradient of indexing in a loop takes T² memory.
+    for t, (a, b) in enumerate(zip(decay.unbind(1), drive.unbind(1), strict=True)):
         if reset is not None:
             state = state.masked_fill(reset[:, t, None], 0)
-        state = decay[:, t].to(wide) * state + drive[:, t].to(wide)
+        state = a.to(wide) * state + b.to(wide)
         states.append(state.to(dtype))
     stacked = torch.stack(states, dim=1) if states else drive.new_empty(drive.shape)
     return stacked, state.to(dtype, copy=True)

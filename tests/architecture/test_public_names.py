@@ -1,0 +1,52 @@
+"""The public names, pinned: a change here is a change for users, and belongs in the CHANGELOG."""
+
+import importlib
+
+import pytest
+
+import statewise
+
+PUBLIC = {
+    "statewise": [
+        "LanguageModel", "__version__", "bounds", "capacity", "core", "load", "mixers", "models", "ops", "runs",
+        "studies", "tasks", "testing", "training",
+    ],
+    "statewise.core": ["MissingExtraError", "RunError", "StatewiseError", "UsageError", "state_bits"],
+    "statewise.ops": ["Choice", "available_kernels", "choose_kernel", "linear_scan"],
+    "statewise.tasks": [
+        "Batch", "Dyck", "IndexLookup", "Parity", "TASKS", "Task", "Text", "UNSCORED", "configure", "from_identity",
+    ],
+    "statewise.bounds": ["Bound", "best_accuracy", "bounds_of", "limit_at_all_lengths", "required_bits"],
+    "statewise.runs": ["Record", "Result", "RunFolder", "RunStore", "read_record"],
+    "statewise.mixers": ["Attention", "GRU", "LSTM", "MIXERS", "MinGRU", "MinLSTM", "Mixer"],
+    "statewise.models": [
+        "Block", "LanguageModel", "ModelConfig", "ModelState", "load_model", "parse_stack", "save_model",
+    ],
+    "statewise.capacity": ["Reading", "count_state_bits", "lower_limit", "measure", "read_index_lookup"],
+    "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
+    "statewise.studies": [
+        "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",
+        "run_all",
+    ],
+    "statewise.report": [
+        "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "render", "summarise", "write_page",
+    ],
+    "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],
+    "statewise.cli": ["COMMANDS", "main"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_all_is_what_is_pinned_and_exists(module):
+    loaded = importlib.import_module(module)
+    assert sorted(loaded.__all__) == sorted(PUBLIC[module])
+    assert not [name for name in loaded.__all__ if not hasattr(loaded, name)]
+
+
+def test_the_registries_hold_what_the_documentation_names():
+    assert set(statewise.tasks.TASKS) == {"index-lookup", "dyck", "parity", "text"}
+    assert set(statewise.mixers.MIXERS) == {"mingru", "minlstm", "gru", "lstm", "attention"}
+
+
+def test_the_version_is_that_of_the_package():
+    assert statewise.__version__ == importlib.metadata.version("statewise")

@@ -1,0 +1,64 @@
+"""Every law of a mixer, over every member of MIXERS and its options, at several widths and two dtypes."""
+
+import pytest
+import torch
+
+from statewise.core.random import seeded
+from statewise.mixers import MIXERS, GRU, LSTM, Attention, MinGRU, MinLSTM, Mixer
+from statewise.testing import MIXER_LAWS
+
+VARIANTS = {
+    **{name: (cls, {}) for name, cls in MIXERS.items()},
+    "mingru, expansion 2, tanh": (MinGRU, {"expansion": 2, "activation": "tanh"}),
+    "mingru, identity": (MinGRU, {"activation": "identity"}),
+    "minlstm, not normalised": (MinLSTM, {"normalise": False, "expansion": 3}),
+    "attention, rope": (Attention, {"positions": "rope"}),
+    "attention, rope, odd heads": (Attention, {"positions": "rope", "head_size": 3}),
+}
+
+
+def build(variant: str, width: int, dtype: torch.dtype) -> Mixer:
+    cls, options = VARIANTS[variant]
+    with seeded(0):
+        return cls(width, **options).to(dtype)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("law", MIXER_LAWS)
+def test_law_holds(law, variant, dtype):
+    MIXER_LAWS[law](build(variant, 6, dtype))
+
+
+@pytest.mark.parametrize("width", [2, 6, 32, 192, 256])
+@pytest.mark.parametrize("name", MIXERS)
+def test_builds_at_every_width_with_defaults(name, width):
+    y, _ = MIXERS[name](width)(torch.zeros(1, 3, width))
+    assert y.shape == (1, 3, width)
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_forward_does_not_write_to_the_state_it_was_given(name):
+    mixer = build(name, 6, torch.float64)
+    with torch.no_grad():
+        _, state = mixer(torch.randn(2, 4, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0)))
+        kept = [leaf.clone() for leaf in state]
+        mixer(torch.ones(2, 3, 6, dtype=torch.float64), state)
+        mixer.step(torch.ones(2, 6, dtype=torch.float64), state)
+    assert all(torch.equal(before, after) for before, after in zip(kept, state, strict=True))
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_a_wrong_input_is_refused_with_its_shape(name):
+    mixer = MIXERS[name](6)
+    with pytest.raises(ValueError, match=r"x must be \(batch, time, 6\).\n  x  \(2, 6, 5\)"):
+        mixer(torch.zeros(2, 6, 5))
+    with pytest.raises(ValueError, match=r"reset  \(2, 4\) torch.bool"):
+        mixer(torch.zeros(2, 5, 6), reset=torch.zeros(2, 4, dtype=torch.bool))
+    with pytest.raises(ValueError, match="width is 0"):
+        MIXERS[name](0)
+
+
+def test_facts_that_bounds_rely_on():
+    assert [cls.recurrent for cls in (MinGRU, MinLSTM, GRU, LSTM, Attention)] == [True, True, True, True, False]
+    assert [cls.non_negative_decay for cls in (MinGRU, MinLSTM, GRU, LSTM, Attention)] == [True, True] + [False] * 3

@@ -1,0 +1,121 @@
+"""Each mixer against an implementation written by others, or the paper's formula in float64."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from statewise.mixers import GRU, LSTM, Attention, MinGRU, MinLSTM
+from statewise.mixers.attention import rotate
+from statewise.testing import assert_close
+
+
+@pytest.fixture
+def x():
+    return torch.randn(2, 50, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(3))
+
+
+def log_g(u):
+    """log g of Feng et al., listing 6."""
+    return torch.where(u >= 0, (F.relu(u) + 0.5).log(), -F.softplus(-u))
+
+
+def heinsen_scan(log_decay, log_drive):
+    """h_t = Σ_{s ≤ t} exp(A_t − A_s + log b_s), A the running sum of log decays: the paper's log-space form."""
+    total = log_decay.cumsum(1)
+    return (total + torch.logcumsumexp(log_drive - total, 1)).exp()
+
+
+def test_min_gru_is_the_papers_log_space_formula(x):
+    layer = MinGRU(6, expansion=2).double()
+    gate, candidate = layer.gate_and_candidate(x).chunk(2, -1)
+    states = heinsen_scan(-F.softplus(gate), -F.softplus(-gate) + log_g(candidate))
+    assert_close("outputs", layer(x)[0], layer.output(states))
+
+
+@pytest.mark.parametrize("normalise", [True, False])
+def test_min_lstm_is_the_papers_log_space_formula(x, normalise):
+    layer = MinLSTM(6, expansion=2, normalise=normalise).double()
+    forget, write, candidate = layer.gates_and_candidate(x).chunk(3, -1)
+    log_f, log_i = -F.softplus(-forget), -F.softplus(-write)
+    if normalise:
+        difference = F.softplus(-forget) - F.softplus(-write)
+        log_f, log_i = -F.softplus(difference), -F.softplus(-difference)
+    assert_close("outputs", layer(x)[0], layer.output(heinsen_scan(log_f, log_i + log_g(candidate))))
+
+
+def test_min_lstm_gates_are_shares_of_their_sum(x):
+    layer = MinLSTM(6).double()
+    forget, write, candidate = layer.gates_and_candidate(x).chunk(3, -1)
+    f, i = forget.sigmoid(), write.sigmoid()
+    decay, drive = layer._decay_and_drive(x)
+    assert_close("forget share", decay, f / (f + i))
+    assert_close("drive", drive, i / (f + i) * torch.where(candidate >= 0, candidate + 0.5, candidate.sigmoid()))
+
+
+def test_gates_that_saturate_stay_exact():
+    layer = MinLSTM(1).double()
+    with torch.no_grad():
+        layer.gates_and_candidate.weight.zero_()
+        layer.gates_and_candidate.bias[:] = torch.tensor([-800.0, -900.0, 1.0])
+    y, state = layer(torch.zeros(1, 4, 1, dtype=torch.float64))
+    assert bool(y.isfinite().all())
+    assert state.hidden.item() == pytest.approx(4 * 1.5 * torch.tensor(-100.0).exp().item(), abs=1e-12)
+
+
+def test_forget_bias_moves_the_initial_gate():
+    biases = [MinLSTM(64, forget_bias=bias).gates_and_candidate.bias[:64].mean().item() for bias in (0.0, 3.0)]
+    assert biases[1] - biases[0] == pytest.approx(3.0, abs=0.1)
+
+
+@pytest.mark.parametrize(("cls", "theirs"), [(GRU, nn.GRU), (LSTM, nn.LSTM)])
+def test_gru_and_lstm_are_torchs_with_copied_weights(x, cls, theirs):
+    ours, oracle = cls(6).double(), theirs(6, 6, batch_first=True).double()
+    oracle.load_state_dict(ours.cell.state_dict())
+    y, final = oracle(x)
+    finals = final if isinstance(final, tuple) else (final,)
+    mine, state = ours(x)
+    assert_close("outputs", mine, y)
+    for left, right in zip(state, finals, strict=True):
+        assert_close("final", left, right[0])
+
+
+@pytest.mark.parametrize("positions", ["none", "rope"])
+def test_attention_is_a_loop_over_prefixes(x, positions):
+    layer = Attention(6, head_size=2, positions=positions).double()
+    query, key, value = layer.query_key_value(x).unflatten(-1, (3, 3, 2)).unbind(2)
+    if positions == "rope":
+        query, key = turned(query), turned(key)
+    outputs = torch.empty(2, 50, 3, 2, dtype=torch.float64)
+    for t in range(50):
+        logits = torch.einsum("bhd,bshd->bhs", query[:, t], key[:, : t + 1]) / 2**0.5
+        outputs[:, t] = torch.einsum("bhs,bshd->bhd", logits.softmax(-1), value[:, : t + 1])
+    assert_close("outputs", layer(x)[0], layer.output(outputs.flatten(2)))
+
+
+def turned(x):
+    """Rotary positions as complex multiplication: channel pair i at place t times exp(i t base^(−i/pairs))."""
+    pairs = x.shape[-1] // 2
+    pair = torch.complex(x[..., :pairs], x[..., pairs:])
+    rates = 10_000.0 ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
+    angles = torch.arange(x.shape[1], dtype=torch.float64)[:, None, None] * rates
+    product = pair * torch.polar(torch.ones_like(angles), angles)
+    return torch.cat([product.real, product.imag], -1)
+
+
+def test_rotation_depends_on_distances_only():
+    one, other = torch.randn(2, 1, 1, 1, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    logits = [(rotate(one, 5 + shift) * rotate(other, 2 + shift)).sum().item() for shift in (0, 1, 1000)]
+    assert logits == pytest.approx([logits[0]] * 3, rel=1e-9)
+    assert abs(logits[0] - (rotate(one, 6) * rotate(other, 2)).sum().item()) > 1e-3
+
+
+def test_wrong_options_name_the_value():
+    with pytest.raises(ValueError, match="expansion is 0"):
+        MinGRU(4, expansion=0)
+    with pytest.raises(ValueError, match="activation is 'relu'; it must be one of g, tanh, identity"):
+        MinLSTM(4, activation="relu")
+    with pytest.raises(ValueError, match="head_size is 3; it must divide the width, 4"):
+        Attention(4, head_size=3)
+    with pytest.raises(ValueError, match="positions is 'learned'"):
+        Attention(4, positions="learned")

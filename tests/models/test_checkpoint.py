@@ -1,0 +1,49 @@
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from statewise.core import RunError
+from statewise.core.random import seeded
+from statewise.models import LanguageModel, load_model, save_model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    with seeded(0):
+        model = LanguageModel(vocabulary=7, width=6, stack="mingru+attention", positions="learned", max_length=9)
+    save_model(model, tmp_path / "model.safetensors")
+    return model, tmp_path / "model.safetensors"
+
+
+def test_a_model_comes_back_as_it_was(saved):
+    model, path = saved
+    loaded = load_model(path)
+    assert loaded.config == model.config
+    tokens = torch.arange(7)[None]
+    assert torch.equal(loaded(tokens)[0], model(tokens)[0])
+    assert all(parameter.requires_grad for parameter in loaded.parameters())
+
+
+def test_a_torn_file_is_refused(saved):
+    _, path = saved
+    content = path.read_bytes()
+    for length in (0, 4, 100, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:length])
+        with pytest.raises(RunError, match="does not hold a whole model"):
+            load_model(path)
+
+
+def test_a_missing_or_foreign_file_is_refused(tmp_path):
+    with pytest.raises(RunError, match="there is no model file"):
+        load_model(tmp_path / "absent.safetensors")
+    save_file({"weight": torch.zeros(1)}, tmp_path / "foreign.safetensors")
+    with pytest.raises(RunError, match="without the configuration of a statewise model"):
+        load_model(tmp_path / "foreign.safetensors")
+
+
+def test_weights_that_do_not_fit_the_configuration_are_refused(saved, tmp_path):
+    model, path = saved
+    metadata = {"statewise.model": '{"vocabulary": 7, "width": 8}'}
+    save_file(model.state_dict(), tmp_path / "other.safetensors", metadata=metadata)
+    with pytest.raises(RunError, match="does not hold a whole model"):
+        load_model(tmp_path / "other.safetensors")

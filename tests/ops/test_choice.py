@@ -1,0 +1,88 @@
+"""Which kernel is chosen, and that what is chosen or forced is what runs."""
+
+import pytest
+import torch
+
+from statewise import _kernels, ops
+from statewise.core.errors import UsageError
+from statewise.ops import Choice, available_kernels, choose_kernel, linear_scan
+from statewise.ops.choice import instruction_set
+from statewise.ops.linear_scan import cpu, reference
+
+SHAPE = (8, 4096, 256)
+
+
+@pytest.mark.parametrize(
+    ("device", "dtype", "kernel", "because"),
+    [
+        ("cpu", torch.float32, "cpu", "float32 on the CPU"),
+        (torch.device("cpu"), torch.float64, "cpu", "float64 on the CPU"),
+        ("cpu", torch.bfloat16, "reference", "not bfloat16"),
+        ("cpu", torch.complex64, "reference", "not complex64"),
+        ("cuda:1", torch.float32, "reference", "no kernel takes tensors on cuda"),
+    ],
+)
+def test_the_choice_is_a_function_of_device_and_dtype(device, dtype, kernel, because):
+    choice = choose_kernel(device=device, dtype=dtype, shape=SHAPE)
+    assert choice.kernel == kernel
+    assert because in choice.because
+    assert choice == choose_kernel(device=device, dtype=dtype, shape=(1, 1, 1))
+
+
+def test_the_choice_names_the_instruction_set():
+    widest = _kernels.instruction_sets()[-1]
+    choice = choose_kernel(device="cpu", dtype=torch.float32, shape=SHAPE)
+    assert choice == Choice("cpu", f"float32 on the CPU; {widest} instructions")
+    assert f"with {widest} instructions" in available_kernels()["cpu"]
+
+
+def test_an_unknown_device_is_a_usage_error():
+    with pytest.raises(UsageError, match="device is 'cpuu'"):
+        choose_kernel(device="cpuu", dtype=torch.float32, shape=SHAPE)
+
+
+def test_portable_is_on_every_machine_and_forcible():
+    assert _kernels.instruction_sets()[0] == "portable"
+    assert instruction_set("cpu-portable") == "portable"
+    assert instruction_set("cpu") == _kernels.instruction_sets()[-1]
+
+
+@pytest.mark.parametrize(
+    ("kernel", "dtype", "expected"),
+    [
+        (None, torch.float32, _kernels.instruction_sets()[-1]),
+        (None, torch.bfloat16, "reference"),
+        ("cpu", torch.float64, _kernels.instruction_sets()[-1]),
+        ("cpu-portable", torch.float32, "portable"),
+        ("reference", torch.float32, "reference"),
+    ],
+)
+def test_what_is_asked_for_runs_forwards_and_backwards(kernel, dtype, expected, monkeypatch):
+    ran = []
+    for module in (cpu, reference):
+        for name in ("linear_scan", "linear_scan_backward"):
+
+            def spy(*arguments, plain=getattr(module, name), **options):
+                ran.append(options.get("instruction_set", "reference"))
+                return plain(*arguments, **options)
+
+            monkeypatch.setattr(module, name, spy)
+    drive = torch.zeros(1, 2, 3, dtype=dtype, requires_grad=True)
+    linear_scan(drive, drive, kernel=kernel)[0].sum().backward()
+    assert ran == [expected, expected]
+
+
+def test_the_extension_refuses_what_this_machine_lacks():
+    nothing = (0, 0, 0)
+    with pytest.raises(ValueError, match="does not run the instruction set sse9"):
+        _kernels.linear_scan_float32("sse9", 1, (0, 0, 0), *[nothing] * 6)
+
+
+def test_the_extension_converts_nothing():
+    nothing = (0, 0, 0)
+    with pytest.raises(TypeError, match="incompatible function arguments"):
+        _kernels.linear_scan_float32("portable", 1.0, (0, 0, 0), *[nothing] * 6)
+
+
+def test_the_facade_is_these_names():
+    assert ops.__all__ == ["Choice", "available_kernels", "choose_kernel", "linear_scan"]

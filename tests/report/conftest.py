@@ -1,0 +1,48 @@
+import pytest
+
+from statewise.runs import Record, Result
+from statewise.tasks import Dyck, IndexLookup, Parity, Text
+
+
+def make_record(task, stack, seed, results, *, status="finished", because="the budget is used up", **facts):
+    """A record as a run would leave it. `results` are (size, token accuracy, sequence accuracy, state bits)."""
+    defaults = {"recurrent": stack != "attention", "non_negative_decay": stack == "mingru", "parameters": 100}
+    return Record(
+        config={
+            "task": task.identity(),
+            "model": {"stack": stack, "positions": facts.pop("positions", "none")},
+            "seed": seed,
+        },
+        status=status,
+        because=because,
+        facts=defaults | facts,
+        results=tuple(
+            Result(
+                size=size, loss=0.5, token_accuracy=token, sequence_accuracy=sequence, sequences=100,
+                state_bits=bits, counter_bits=64,
+                recovered_bits=3.0 if isinstance(task, IndexLookup) else None,
+            )
+            for size, token, sequence, bits in results
+        ),
+        training={"seconds": 2.0 + seed, "steps": 10, "tokens": 100, "tokens_per_second": 50.0, "budget": "steps"},
+    )  # fmt: skip
+
+
+@pytest.fixture
+def record():
+    return make_record
+
+
+@pytest.fixture
+def records():
+    """Three tasks, three seeds each, with every kind of verdict."""
+    lookup = IndexLookup(alphabet=64)
+    made = []
+    for seed in range(3):
+        made.append(make_record(lookup, "attention", seed, [(16, 1.0, 1.0, 32768), (256, 1.0, 0.99, 524288)]))
+        made.append(make_record(lookup, "mingru", seed, [(16, 0.5, 0.1, 1024), (256, 0.02, 0.0, 1024)]))
+        made.append(make_record(Parity(), "gru", seed, [(16, 1.0, 1.0, 1024), (64, 0.9, 0.99 if seed else 0.2, 1024)]))
+        made.append(make_record(Parity(), "mingru", seed, [(16, 0.8, 0.3, 1024), (64, 0.6, 0.0, 1024)]))
+        made.append(make_record(Dyck(), "gru", seed, [(64, 0.9, 0.9, 2)]))
+        made.append(make_record(Text(), "gru", seed, [(64, 0.4, 0.0, 1024)]))
+    return made

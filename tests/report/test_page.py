@@ -1,0 +1,118 @@
+"""The page: whole, self-contained, escaped; its figures drawn from the same rows."""
+
+import html.parser
+import importlib
+import io
+import re
+import xml.etree.ElementTree
+
+import pytest
+from rich.console import Console
+
+from statewise.core.optional import require
+from statewise.report import render, summarise, write_page
+from statewise.report.figures import draw_all, svg
+from statewise.tasks import Parity
+
+
+class Links(html.parser.HTMLParser):
+    """Everything that a browser would fetch or run."""
+
+    def __init__(self):
+        super().__init__()
+        self.found, self.tags = [], set()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.found += [value for name, value in attrs if name in ("src", "href", "xlink:href", "data", "action")]
+
+
+@pytest.fixture
+def page(records, tmp_path):
+    return write_page(summarise(records), tmp_path / "out")
+
+
+def test_the_page_needs_no_network_and_runs_no_script(page):
+    links = Links()
+    text = page.read_text()
+    links.feed(text)
+    assert not [link for link in links.found if not link.startswith("#")]
+    assert not re.findall(r"url\((?!#)", text)
+    assert "@import" not in text
+    assert not links.tags & {"script", "link", "iframe", "img", "object"}
+
+
+def test_every_figure_is_in_the_page_and_beside_it(page, records):
+    text = page.read_text()
+    names = set(draw_all(summarise(records)))
+    assert names == {"index-lookup-accuracy", "index-lookup-bits", "parity-accuracy", "dyck-accuracy", "text-loss"}
+    assert {path.stem for path in page.parent.glob("*.png")} == names
+    for path in page.parent.glob("*.png"):
+        assert path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    assert text.count("<svg") == len(names)
+
+
+def test_every_number_and_every_configuration_is_in_the_page(page, records):
+    text = page.read_text()
+    for record in records:
+        assert record.name in text
+    assert "78.6 % of answers right" in text
+    assert "&#34;stack&#34;: &#34;mingru&#34;" in text
+
+
+def test_what_records_say_is_escaped(record, tmp_path):
+    evil = "<script>alert(1)</script>"
+    made = [
+        record(Parity(), evil, 0, [(8, 0.5, 0.0, 64)]),
+        record(Parity(), "gru", 0, [], status="crashed", because=evil),
+    ]
+    text = write_page(summarise(made), tmp_path).read_text()
+    assert "<script" not in text
+    assert "&lt;script&gt;alert(1)" in text
+
+
+def test_the_proven_limit_is_on_the_axes_of_the_measurement(records):
+    axes = draw_all(summarise(records))["index-lookup-accuracy"].axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    limit = lines["proven limit of 1,024 bits of state"]
+    assert list(limit.get_xdata()) == [16, 256]
+    assert list(limit.get_ydata()) == [1.0, pytest.approx(0.786, abs=1e-3)]
+
+
+def test_recovered_bits_stand_under_the_diagonal(records):
+    axes = draw_all(summarise(records))["index-lookup-bits"].axes[0]
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines["mingru"].get_ydata()) == [3.0, 3.0]
+    diagonal = lines["all that a state of this size can hold"]
+    assert list(diagonal.get_xdata()) == list(diagonal.get_ydata())
+
+
+def test_a_figure_is_the_same_text_every_time(records):
+    first, second = (svg(draw_all(summarise(records))["parity-accuracy"]) for _ in range(2))
+    assert first == second
+    xml.etree.ElementTree.fromstring(first)
+
+
+def test_the_page_survives_runs_that_all_failed(record, tmp_path):
+    made = [record(Parity(), "gru", 0, [], status="diverged", because="the loss was inf at step 2")]
+    text = write_page(summarise(made), tmp_path).read_text()
+    assert "1 of 1 runs are missing" in text
+    assert "the loss was inf at step 2" in text
+
+
+def test_the_table_fits_its_columns(records):
+    console = Console(width=140, record=True, file=io.StringIO())
+    console.print(render(summarise(records)))
+    text = console.export_text()
+    for word in ("token acc. %", "required bits", "cannot (proof): at most 78.6 %", "No run is missing: 18 of 18"):
+        assert word in text
+    assert "…" not in text
+
+
+def test_without_the_extra_the_message_names_it(monkeypatch):
+    def absent(name):
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(ValueError, match=r"figures needs matplotlib, .*pip install 'statewise\[report\]'"):
+        require("matplotlib", extra="report", purpose="figures")

@@ -1,0 +1,161 @@
+"""The executor: skips what is done, survives crashes, deaths and interrupts, and leaves no half-written run."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from statewise.core.events import Evaluated, Finished
+from statewise.runs import RunStore
+from statewise.studies import load, local, run_all
+
+
+def folders(root):
+    return {path.name for path in root.iterdir()}
+
+
+@pytest.fixture
+def store(tmp_path):
+    return RunStore(tmp_path / "runs")
+
+
+def test_runs_finish_with_everything_in_their_folder(store, watcher, make_run):
+    runs = [make_run(seed) for seed in (0, 1)]
+    records = run_all(runs, store, watcher, workers=1)
+    assert [record.name for record in records] == [run.name for run in runs] == watcher.ended
+    assert folders(store.root) == {run.name for run in runs}
+    for run, record in zip(runs, records, strict=True):
+        folder = store.root / run.name
+        assert folders(folder) == {"config.json", "events.jsonl", "record.json", "model.safetensors"}
+        assert record.status == "finished"
+        assert [result.size for result in record.results] == [4, 8]
+        assert json.loads((folder / "config.json").read_text()) == record.config
+        lines = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+        assert lines[-1]["event"] == "finished"
+
+
+def test_asked_again_nothing_runs(store, watcher, make_run):
+    runs = [make_run()]
+    first = run_all(runs, store, watcher, workers=1)
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*")}
+    again = run_all(runs, store, watcher, workers=1)
+    assert again == first
+    assert watcher.skipped == watcher.begun == [runs[0].name]
+    assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*")} == before
+
+
+def test_processes_give_the_same_numbers_as_one(tmp_path, watcher, make_run):
+    runs = [make_run(seed) for seed in range(3)]
+    alone = run_all(runs, RunStore(tmp_path / "one"), watcher, workers=1)
+    torch_threads = torch.get_num_threads()
+    many = run_all(runs, RunStore(tmp_path / "many"), watcher, workers=2)
+    assert torch.get_num_threads() == torch_threads
+    assert [record.results for record in many] == [record.results for record in alone]
+    assert sorted(watcher.ended) == sorted(2 * [run.name for run in runs])
+    assert any(isinstance(event, Finished) for _, event in watcher.events)
+
+
+def test_a_run_that_raises_is_a_record_and_is_tried_again(store, watcher, make_run, monkeypatch):
+    runs = [make_run(0), make_run(1)]
+
+    def fail(config, *_):
+        if config.seed == 0:
+            raise ZeroDivisionError("on purpose")
+        return execute(config, *_)
+
+    execute = local.execute
+    monkeypatch.setattr(local, "execute", fail)
+    crashed, fine = run_all(runs, store, watcher, workers=1)
+    assert (crashed.status, crashed.because) == ("crashed", "ZeroDivisionError: on purpose")
+    assert "in fail" in crashed.environment["traceback"]
+    assert fine.status == "finished"
+    with pytest.raises(Exception, match="is a run that crashed, so it has no model: ZeroDivisionError"):
+        load(store.root / crashed.name)
+
+    monkeypatch.setattr(local, "execute", execute)
+    repaired, _ = run_all(runs, store, watcher, workers=1)
+    assert repaired.status == "finished"
+    assert folders(store.root) == {run.name for run in runs}
+
+
+def test_a_worker_that_dies_costs_one_run(store, watcher, make_run):
+    class Assassin(type(watcher)):
+        """Kills the first worker as soon as it says something."""
+
+        def event(self, run, event):
+            if not self.events:
+                child = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
+                workers = [int(pid) for pid in child.read_text().split()]
+                busy = next(path.name for path in store.root.glob(".partial-*") if run.name in path.name)
+                os.kill(next(pid for pid in workers if busy.endswith(f"-{pid}")), signal.SIGKILL)
+            super().event(run, event)
+
+    if not Path("/proc/self/task").exists():
+        pytest.skip("needs /proc to find the worker")
+    runs = [make_run(seed, steps=400, evaluate_every=1) for seed in range(3)]
+    records = run_all(runs, store, Assassin(), workers=2)
+    assert sorted(record.status for record in records) == ["crashed", "finished", "finished"]
+    (crashed,) = [record for record in records if record.status == "crashed"]
+    assert crashed.because == "its process ended with status -9"
+    assert folders(store.root) == {run.name for run in runs}
+
+
+def test_a_damaged_record_is_set_aside_and_run_again(store, watcher, make_run):
+    run = make_run()
+    run_all([run], store, watcher, workers=1)
+    (store.root / run.name / "record.json").write_text("{")
+    (record,) = run_all([run], store, watcher, workers=1)
+    assert record.status == "finished"
+    assert folders(store.root) == {run.name, f"{run.name}.damaged"}
+    assert (store.root / f"{run.name}.damaged" / "record.json").read_text() == "{"
+    assert f"set aside as {run.name}.damaged and run again" in watcher.notes[0]
+
+
+def test_a_diverging_run_is_recorded_as_diverged_and_not_repeated(store, watcher, make_run):
+    run = make_run(learning_rate=1e30, steps=200, warmup=0)
+    (record,) = run_all([run], store, watcher, workers=1)
+    assert record.status == "diverged"
+    assert "the loss was" in record.because
+    assert record.results == ()
+    assert not (store.root / run.name / "model.safetensors").exists()
+    run_all([run], store, watcher, workers=1)
+    assert watcher.skipped == [run.name]
+
+
+def test_an_interrupt_keeps_what_is_finished_and_nothing_half_done(tmp_path):
+    program = textwrap.dedent(
+        """
+        import sys
+        from statewise.cli import main
+        if __name__ == "__main__":
+            sys.exit(main(["compare", "parity", "--models", "gru", "--sizes", "8", "--steps", sys.argv[1],
+                           "--seeds", "0", "1", "2", "--workers", "2", "--no-page", "--output", sys.argv[2]]))
+        """
+    )
+    script, output = tmp_path / "script.py", tmp_path / "runs"
+    script.write_text(program)
+    process = subprocess.Popen(
+        [sys.executable, str(script), "100000000", str(output)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not list(output.glob(".partial-*/events.jsonl")) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130, said
+    assert f"0 of 3 runs are finished and kept in {output}" in said
+    assert "Traceback" not in said
+    assert folders(output) == set()
+
+
+def test_events_of_evaluations_reach_the_watcher(store, watcher, make_run):
+    run_all([make_run(evaluate_every=1)], store, watcher, workers=1)
+    assert {event.split for _, event in watcher.events if isinstance(event, Evaluated)} == {"validation"}
