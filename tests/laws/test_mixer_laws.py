@@ -4,14 +4,25 @@ import pytest
 import torch
 
 from statewise.core.random import seeded
-from statewise.mixers import MIXERS, GRU, LSTM, Attention, MinGRU, MinLSTM, Mixer
+from statewise.mixers import GRU, LSTM, MIXERS, Attention, MinGRU, MinLSTM, Mixer, ScanMixer
 from statewise.testing import MIXER_LAWS
+
+
+class Signed(ScanMixer):
+    """A user's own mixer, with decays of either sign."""
+
+    projections = 2
+
+    def decay_and_drive(self, gate, candidate):
+        return gate.tanh(), candidate
+
 
 VARIANTS = {
     **{name: (cls, {}) for name, cls in MIXERS.items()},
     "mingru, expansion 2, tanh": (MinGRU, {"expansion": 2, "activation": "tanh"}),
     "mingru, identity": (MinGRU, {"activation": "identity"}),
     "minlstm, not normalised": (MinLSTM, {"normalise": False, "expansion": 3}),
+    "a user's own": (Signed, {}),
     "attention, rope": (Attention, {"positions": "rope"}),
     "attention, rope, odd heads": (Attention, {"positions": "rope", "head_size": 3}),
 }

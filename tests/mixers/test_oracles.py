@@ -28,7 +28,7 @@ def heinsen_scan(log_decay, log_drive):
 
 def test_min_gru_is_the_papers_log_space_formula(x):
     layer = MinGRU(6, expansion=2).double()
-    gate, candidate = layer.gate_and_candidate(x).chunk(2, -1)
+    gate, candidate = layer.projection(x).chunk(2, -1)
     states = heinsen_scan(-F.softplus(gate), -F.softplus(-gate) + log_g(candidate))
     assert_close("outputs", layer(x)[0], layer.output(states))
 
@@ -36,7 +36,7 @@ def test_min_gru_is_the_papers_log_space_formula(x):
 @pytest.mark.parametrize("normalise", [True, False])
 def test_min_lstm_is_the_papers_log_space_formula(x, normalise):
     layer = MinLSTM(6, expansion=2, normalise=normalise).double()
-    forget, write, candidate = layer.gates_and_candidate(x).chunk(3, -1)
+    forget, write, candidate = layer.projection(x).chunk(3, -1)
     log_f, log_i = -F.softplus(-forget), -F.softplus(-write)
     if normalise:
         difference = F.softplus(-forget) - F.softplus(-write)
@@ -46,9 +46,9 @@ def test_min_lstm_is_the_papers_log_space_formula(x, normalise):
 
 def test_min_lstm_gates_are_shares_of_their_sum(x):
     layer = MinLSTM(6).double()
-    forget, write, candidate = layer.gates_and_candidate(x).chunk(3, -1)
+    forget, write, candidate = layer.projection(x).chunk(3, -1)
     f, i = forget.sigmoid(), write.sigmoid()
-    decay, drive = layer._decay_and_drive(x)
+    decay, drive = layer.decay_and_drive(forget, write, candidate)
     assert_close("forget share", decay, f / (f + i))
     assert_close("drive", drive, i / (f + i) * torch.where(candidate >= 0, candidate + 0.5, candidate.sigmoid()))
 
@@ -56,15 +56,15 @@ def test_min_lstm_gates_are_shares_of_their_sum(x):
 def test_gates_that_saturate_stay_exact():
     layer = MinLSTM(1).double()
     with torch.no_grad():
-        layer.gates_and_candidate.weight.zero_()
-        layer.gates_and_candidate.bias[:] = torch.tensor([-800.0, -900.0, 1.0])
+        layer.projection.weight.zero_()
+        layer.projection.bias[:] = torch.tensor([-800.0, -900.0, 1.0])
     y, state = layer(torch.zeros(1, 4, 1, dtype=torch.float64))
     assert bool(y.isfinite().all())
     assert state.hidden.item() == pytest.approx(4 * 1.5 * torch.tensor(-100.0).exp().item(), abs=1e-12)
 
 
 def test_forget_bias_moves_the_initial_gate():
-    biases = [MinLSTM(64, forget_bias=bias).gates_and_candidate.bias[:64].mean().item() for bias in (0.0, 3.0)]
+    biases = [MinLSTM(64, forget_bias=bias).projection.bias[:64].mean().item() for bias in (0.0, 3.0)]
     assert biases[1] - biases[0] == pytest.approx(3.0, abs=0.1)
 
 

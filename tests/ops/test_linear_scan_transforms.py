@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from ops.scans import KERNELS, cotangents, draw, gradients, twin
 
+from ops.scans import KERNELS, cotangents, draw, gradients, twin
 from statewise.core.errors import UsageError
 from statewise.ops import linear_scan
 from statewise.ops.linear_scan.raw import backward_op, forward_op

@@ -4,12 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ops.scans import FAST_KERNELS, KERNELS, cotangents, draw, twin
-from tolerances import assert_close, assert_same_bits
 
+from ops.scans import FAST_KERNELS, KERNELS, cotangents, draw, twin
 from statewise.ops import linear_scan
 from statewise.ops.linear_scan.raw import backward_op, forward_op
 from statewise.ops.linear_scan.reference import linear_scan as reference
+from tolerances import assert_close, assert_same_bits
 
 DTYPES = (torch.float32, torch.float64)
 

@@ -6,8 +6,9 @@ from statewise.mixers.lstm import LSTM
 from statewise.mixers.min_gru import MinGRU
 from statewise.mixers.min_lstm import MinLSTM
 from statewise.mixers.mixer import Mixer
+from statewise.mixers.scan_mixer import ScanMixer
 
-__all__ = ["GRU", "LSTM", "MIXERS", "Attention", "MinGRU", "MinLSTM", "Mixer"]
+__all__ = ["GRU", "LSTM", "MIXERS", "Attention", "MinGRU", "MinLSTM", "Mixer", "ScanMixer"]
 
 MIXERS: dict[str, type[Mixer]] = {
     "mingru": MinGRU,

@@ -4,49 +4,18 @@
 
 with g(u) = u + 1/2 for u ≥ 0 and σ(u) below, which keeps h positive; W_o brings the sign back.
 
-B batch, T time, D width, E = expansion · D units.
 Source: Feng et al., arXiv 2410.01201, §3.1 and appendix B (log-space form). The recurrence is computed
 directly: the same function, exact to rounding at any length, where the log-space form in float32 is not.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from statewise.core.errors import UsageError
-from statewise.mixers.mixer import Mixer
-from statewise.ops import linear_scan
-
-
-class MinGRUState(NamedTuple):
-    """hidden (B, E)."""
-
-    hidden: Tensor
+from statewise.mixers.candidate import activation_of
+from statewise.mixers.scan_mixer import ScanMixer
 
 
-def positive(x: Tensor) -> Tensor:
-    """g(u) = u + 1/2 for u ≥ 0, σ(u) below: continuous, positive, slope 1 or at most 1/4.
-
-    >>> positive(torch.tensor([0.0, 1.0])).tolist()
-    [0.5, 1.5]
-    """
-    return torch.where(x >= 0, x + 0.5, torch.sigmoid(x))
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"g": positive, "tanh": torch.tanh, "identity": nn.Identity()}
-
-
-def check_units(name: str, expansion: int, activation: str) -> None:
-    """Raise a UsageError for options that minGRU and minLSTM do not have."""
-    if expansion < 1:
-        raise UsageError(f"{name}: expansion is {expansion}; it must be at least 1")
-    if activation not in ACTIVATIONS:
-        raise UsageError(f"{name}: activation is {activation!r}; it must be one of {', '.join(ACTIVATIONS)}")
-
-
-class MinGRU(Mixer):
+class MinGRU(ScanMixer):
     """minGRU, (B, T, width) → (B, T, width). O(T·D·E) work, E values of state.
 
     width       D, at least 1
@@ -59,38 +28,15 @@ class MinGRU(Mixer):
     (torch.Size([2, 5, 8]), torch.Size([2, 8]))
     """
 
-    recurrent = True
     non_negative_decay = True
+    projections = 2
 
     def __init__(self, width: int, *, expansion: int = 1, activation: str = "g") -> None:
-        super().__init__(width)
-        check_units("MinGRU", expansion, activation)
-        self.units = expansion * width
-        self.activation = activation
-        self.gate_and_candidate = nn.Linear(width, 2 * self.units)
-        self.output = nn.Linear(self.units, width)
+        super().__init__(width, expansion=expansion)
+        self.activation = activation_of("MinGRU", activation)
 
-    def forward(
-        self, x: Tensor, state: MinGRUState | None = None, *, reset: Tensor | None = None
-    ) -> tuple[Tensor, MinGRUState]:
-        """Outputs (B, T, D) and the state after the last token; see `Mixer.forward`."""
-        self.check_input(x, reset)
-        gate, candidate = self.gate_and_candidate(x).chunk(2, dim=-1)
-        drive = torch.sigmoid(gate) * ACTIVATIONS[self.activation](candidate)
-        initial = None if state is None else state.hidden
+    def decay_and_drive(self, *projected: Tensor) -> tuple[Tensor, Tensor]:
+        """1 − z and z ⊙ c from the gate's and the candidate's pre-activations."""
+        gate, candidate = projected
         # σ(−u) rather than 1 − σ(u): exact where the gate saturates.
-        states, final = linear_scan(torch.sigmoid(-gate), drive, initial, reset=reset)
-        return self.output(states), MinGRUState(final)
-
-    def step(self, x: Tensor, state: MinGRUState) -> tuple[Tensor, MinGRUState]:
-        """One token (B, D); see `Mixer.step`."""
-        gate, candidate = self.gate_and_candidate(x).chunk(2, dim=-1)
-        drive = torch.sigmoid(gate) * ACTIVATIONS[self.activation](candidate)
-        hidden = torch.sigmoid(-gate) * state.hidden + drive
-        return self.output(hidden), MinGRUState(hidden)
-
-    def initial_state(
-        self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> MinGRUState:
-        """h_0 = 0."""
-        return MinGRUState(self.empty(batch_size, self.units, device=device, dtype=dtype))
+        return torch.sigmoid(-gate), torch.sigmoid(gate) * self.activation(candidate)

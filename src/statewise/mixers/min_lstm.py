@@ -3,28 +3,20 @@
     f = σ(W_f x_t + b_f)    i = σ(W_i x_t + b_i)    c_t = g(W_h x_t + b_h)
     h_t = f/(f+i) ⊙ h_{t−1} + i/(f+i) ⊙ c_t         y_t = W_o h_t + b_o
 
-B batch, T time, D width, E = expansion · D units; g as in `min_gru`.
+with g as in `min_gru`.
+
 Source: Feng et al., arXiv 2410.01201, §3.2 and its appendix, algorithms 3 and 4 (normalised).
 """
 
-from typing import NamedTuple
-
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from statewise.mixers.min_gru import ACTIVATIONS, check_units
-from statewise.mixers.mixer import Mixer
-from statewise.ops import linear_scan
-
-
-class MinLSTMState(NamedTuple):
-    """hidden (B, E)."""
-
-    hidden: Tensor
+from statewise.mixers.candidate import activation_of
+from statewise.mixers.scan_mixer import ScanMixer
 
 
-class MinLSTM(Mixer):
+class MinLSTM(ScanMixer):
     """minLSTM, (B, T, width) → (B, T, width). O(T·D·E) work, E values of state.
 
     width        D, at least 1
@@ -40,8 +32,8 @@ class MinLSTM(Mixer):
     (torch.Size([2, 5, 8]), torch.Size([2, 16]))
     """
 
-    recurrent = True
     non_negative_decay = True
+    projections = 3
 
     def __init__(
         self,
@@ -52,40 +44,16 @@ class MinLSTM(Mixer):
         normalise: bool = True,
         forget_bias: float = 3.0,
     ) -> None:
-        super().__init__(width)
-        check_units("MinLSTM", expansion, activation)
-        self.units = expansion * width
-        self.activation = activation
+        super().__init__(width, expansion=expansion)
+        self.activation = activation_of("MinLSTM", activation)
         self.normalise = normalise
-        self.gates_and_candidate = nn.Linear(width, 3 * self.units)
-        self.output = nn.Linear(self.units, width)
         with torch.no_grad():
-            self.gates_and_candidate.bias[: self.units] += forget_bias
+            self.projection.bias[: self.units] += forget_bias
 
-    def forward(
-        self, x: Tensor, state: MinLSTMState | None = None, *, reset: Tensor | None = None
-    ) -> tuple[Tensor, MinLSTMState]:
-        """Outputs (B, T, D) and the state after the last token; see `Mixer.forward`."""
-        self.check_input(x, reset)
-        decay, drive = self._decay_and_drive(x)
-        states, final = linear_scan(decay, drive, None if state is None else state.hidden, reset=reset)
-        return self.output(states), MinLSTMState(final)
-
-    def step(self, x: Tensor, state: MinLSTMState) -> tuple[Tensor, MinLSTMState]:
-        """One token (B, D); see `Mixer.step`."""
-        decay, drive = self._decay_and_drive(x)
-        hidden = decay * state.hidden + drive
-        return self.output(hidden), MinLSTMState(hidden)
-
-    def initial_state(
-        self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None
-    ) -> MinLSTMState:
-        """h_0 = 0."""
-        return MinLSTMState(self.empty(batch_size, self.units, device=device, dtype=dtype))
-
-    def _decay_and_drive(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        forget, write, candidate = self.gates_and_candidate(x).chunk(3, dim=-1)
-        content = ACTIVATIONS[self.activation](candidate)
+    def decay_and_drive(self, *projected: Tensor) -> tuple[Tensor, Tensor]:
+        """The forget share, and the input share times the candidate, from their pre-activations."""
+        forget, write, candidate = projected
+        content = self.activation(candidate)
         if not self.normalise:
             return torch.sigmoid(forget), torch.sigmoid(write) * content
         # f/(f+i) = σ(log f − log i) and log σ(u) = −softplus(−u): no quotient that can be 0/0.

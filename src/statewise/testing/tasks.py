@@ -1,11 +1,13 @@
 """The laws of a task. Each takes a task and sizes of it, and raises AssertionError where one is broken.
 
-B examples, T tokens, V vocabulary. Laws of `solve`, `chance` and `inputs` hold for tasks without a rule by default.
+B examples, T tokens. Laws of `solve`, `chance` and `inputs` ask nothing of tasks without a rule.
 """
 
 import dataclasses
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -13,7 +15,7 @@ from torch import Tensor
 
 from statewise.core.config import canonical
 from statewise.core.errors import UsageError
-from statewise.core.random import SPLITS
+from statewise.core.random import SPLITS, seeded
 from statewise.tasks import UNSCORED, Batch, Task
 
 FEW, MANY = 48, 4096
@@ -27,8 +29,8 @@ Law = Callable[[Task, Sequence[int]], None]
 def check_task(task: Task, sizes: Sequence[int] | None = None) -> None:
     """Hold every law of TASK_LAWS against a task.
 
-    sizes  of the task, ascending; None is 1, 2 and 6 times its `size_step`. At small ones `inputs` lists all inputs,
-           and more is checked
+    sizes  of the task, ascending; None is 1, 2 and 6 times its `size_step`. At small ones `inputs` lists every
+           input, and more is checked
 
     >>> from statewise.tasks import Parity
     >>> check_task(Parity(), sizes=(1, 5))
@@ -38,25 +40,24 @@ def check_task(task: Task, sizes: Sequence[int] | None = None) -> None:
 
 
 def small_sizes(task: Task) -> tuple[int, ...]:
-    """A few sizes that any task of its `size_step` has."""
+    """A few sizes that every task of its `size_step` has."""
     return task.size_step, 2 * task.size_step, 6 * task.size_step
 
 
 def splits_of(task: Task) -> tuple[str, ...]:
-    """The splits that differ: what has no rule has no text of its own for the meter."""
+    """The splits that differ: data without a rule have no part of their own for the meter."""
     return tuple(SPLITS) if task.has_rule else ("train", "validation", "test")
 
 
 def drawn(task: Task, split: str, size: int, *, seed: int = 0, start: int = 0, count: int = FEW) -> Batch:
     """Examples of a split, as many of `count` as it has from `start` on."""
     available = task.num_examples(split, size)
-    return task.examples(
-        split, seed=seed, start=start, count=count if available is None else min(count, available - start), size=size
-    )
+    count = count if available is None else min(count, available - start)
+    return task.examples(split, seed=seed, start=start, count=count, size=size)
 
 
 def batches(task: Task, sizes: Sequence[int]) -> Iterator[tuple[str, int, Batch]]:
-    """A batch of every kind, with words that say which: every split, `sample`, and no examples at all."""
+    """A batch of every kind, with words that say which: of every split, from `sample`, and without examples."""
     for size in sizes:
         for split in SPLITS:
             yield f"{split}, size {size}", size, drawn(task, split, size)
@@ -65,49 +66,57 @@ def batches(task: Task, sizes: Sequence[int]) -> Iterator[tuple[str, int, Batch]
 
 
 def listed(task: Task, size: int) -> Tensor | None:
-    """Every input of a size as rows, (N, T), or None where they are not listed."""
+    """Every input of a size as rows (N, T), or None where they are not listed."""
     inputs = task.inputs(size)
     return None if inputs is None else torch.stack(list(inputs))
 
 
 def ever_scored(task: Task, size: int) -> list[int]:
     """The positions that are scored in some example."""
-    return drawn(task, "train", size, count=MANY).scored.any(0).nonzero().flatten().tolist()
+    positions: list[int] = drawn(task, "train", size, count=MANY).scored.any(0).nonzero().flatten().tolist()
+    return positions
 
 
 def solved(task: Task, tokens: Tensor) -> Tensor:
-    """What `solve` says about tokens alone, (N, T)."""
+    """What `solve` says about tokens (N, T) alone."""
     return task.solve(Batch(tokens, torch.full_like(tokens, UNSCORED), torch.zeros_like(tokens, dtype=torch.bool)))
 
 
+def global_states() -> dict[str, str]:
+    """Where the generators stand that nothing of ours may touch."""
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002
+    return {"torch": str(torch.get_rng_state().tolist()), "NumPy": repr(numpy_state), "Python": repr(random.getstate())}
+
+
 def assert_same(name: str, one: Batch, other: Batch) -> None:
-    """Two batches hold the same numbers."""
+    """Raise unless two batches hold the same numbers."""
     for part, left, right in zip(Batch._fields, one, other, strict=True):
         assert torch.equal(left, right), f"{name}: {part} differ"
 
 
 def is_a_frozen_dataclass_with_a_name(task: Task, sizes: Sequence[int]) -> None:
-    """Fields are the whole configuration: frozen, equal when they are equal, and text in a run's record."""
-    assert dataclasses.is_dataclass(task), f"{type(task).__name__} is not a dataclass"
-    assert type(task).__dataclass_params__.frozen, f"{type(task).__name__} is a dataclass that is not frozen"  # type: ignore[attr-defined]
-    assert dataclasses.replace(task) == task, "a task with equal fields is not equal"
+    """Its fields are its whole configuration: frozen, compared by them, and named by them in a run's record."""
+    kind = type(task)
+    assert dataclasses.is_dataclass(task), f"{kind.__name__} is not a dataclass"
+    assert kind.__dataclass_params__.frozen, f"{kind.__name__} is a dataclass that is not frozen"
+    assert dataclasses.replace(task) == task, f"two {kind.__name__} with the same fields are not equal"
     identity = task.identity()
-    named = {"name", *(field.name for field in dataclasses.fields(task))}
-    assert named <= set(identity), f"identity() leaves out {sorted(named - set(identity))}"
+    missing = {"name", *(field.name for field in dataclasses.fields(task))} - set(identity)
+    assert not missing, f"identity() leaves out {sorted(missing)}"
     assert identity["name"] == task.name, f"identity() says {identity['name']!r}, the task {task.name!r}"
     canonical(identity)
 
 
 def batches_have_their_shapes(task: Task, sizes: Sequence[int]) -> None:
-    """tokens and targets (B, T) int64, scored (B, T) bool, T = length(size); none are views of another."""
+    """tokens and targets (B, T) int64, scored (B, T) bool, T = length(size); none is a view of another."""
     for name, size, batch in batches(task, sizes):
         shape = (len(batch.tokens), task.length(size))
         for part, tensor, dtype in zip(Batch._fields, batch, (torch.int64, torch.int64, torch.bool), strict=True):
             found = f"{name}: {part} {tuple(tensor.shape)} {tensor.dtype}"
             assert tensor.dtype == dtype, f"{found}, expected {dtype}"
             assert tuple(tensor.shape) == shape, f"{found}, expected {shape}"
-        starts = {tensor.untyped_storage().data_ptr() for tensor in batch if tensor.numel()}
-        assert len(starts) in (0, 3), f"{name}: tokens, targets and scored share memory"
+        places = {tensor.untyped_storage().data_ptr() for tensor in batch if tensor.numel()}
+        assert len(places) in (0, 3), f"{name}: tokens, targets and scored share memory"
 
 
 def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
@@ -122,10 +131,9 @@ def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
 def targets_are_unscored_where_nothing_is_asked(task: Task, sizes: Sequence[int]) -> None:
     """UNSCORED exactly where not scored, and every example asks something."""
     for name, _, batch in batches(task, sizes):
-        wrong = ((batch.targets == UNSCORED) == batch.scored).nonzero().tolist()
-        assert not wrong, (
-            f"{name}: example {wrong[0][0]} is scored or UNSCORED, not both, at {wrong[0][1]}" if wrong else ""
-        )
+        for row, t in ((batch.targets == UNSCORED) == batch.scored).nonzero().tolist():
+            target, scored = int(batch.targets[row, t]), bool(batch.scored[row, t])
+            raise AssertionError(f"{name}: the target at {t} of example {row} is {target}, scored {scored}")
         assert bool(batch.scored.any(1).all()), f"{name}: an example has no scored position"
 
 
@@ -133,30 +141,23 @@ def the_rule_is_right(task: Task, sizes: Sequence[int]) -> None:
     """`solve` gives the target at every scored position; a task without a rule refuses."""
     for name, _, batch in batches(task, sizes):
         if not task.has_rule:
-            try:
-                task.solve(batch)
-            except UsageError:
-                continue
-            raise AssertionError(f"{name}: solve answers, though has_rule is False")
+            assert refusal(partial(task.solve, batch)), f"{name}: solve answers, though has_rule is False"
+            continue
         answers = task.solve(batch)
-        assert answers.shape == batch.tokens.shape, f"{name}: solve gave {tuple(answers.shape)}"
-        assert answers.dtype == torch.int64, f"{name}: solve gave {answers.dtype}"
-        wrong = ((answers != batch.targets) & batch.scored).nonzero().tolist()
-        for row, t in wrong[:1]:
-            got, expected = int(answers[row, t]), int(batch.targets[row, t])
-            raise AssertionError(
-                f"{name}: solve says {got} at {t} of {batch.tokens[row].tolist()}, the target is {expected}"
-            )
+        found = f"{tuple(answers.shape)} {answers.dtype}"
+        assert answers.shape == batch.tokens.shape, f"{name}: solve gave {found}"
+        assert answers.dtype == torch.int64, f"{name}: solve gave {found}"
+        for row, t in ((answers != batch.targets) & batch.scored).nonzero().tolist():
+            got, expected, tokens = int(answers[row, t]), int(batch.targets[row, t]), batch.tokens[row].tolist()
+            raise AssertionError(f"{name}: at {t} of {tokens} solve says {got}, the target is {expected}")
 
 
 def the_rule_reads_tokens_alone(task: Task, sizes: Sequence[int]) -> None:
-    """`solve` neither looks at targets and scored, nor at other examples, nor writes to what it is given."""
-    if not task.has_rule:
-        return
-    for size in sizes:
+    """`solve` looks neither at targets and scored nor at other examples, and writes to nothing it is given."""
+    for size in sizes if task.has_rule else ():
         batch = drawn(task, "train", size)
         kept = Batch(*(part.clone() for part in batch))
-        answers = task.solve(batch)
+        answers = task.solve(batch).clone()
         assert_same(f"size {size}, after solve", batch, kept)
         scrambled = Batch(batch.tokens, batch.targets.flip(0) + 1, ~batch.scored)
         assert torch.equal(task.solve(scrambled), answers), f"size {size}: solve looks at targets or scored"
@@ -167,7 +168,7 @@ def the_rule_reads_tokens_alone(task: Task, sizes: Sequence[int]) -> None:
 def targets_depend_on_what_was_read(task: Task, sizes: Sequence[int]) -> None:
     """Inputs that agree up to t have the same target at t, where both score it; checked where inputs are listed.
 
-    Where it varies with the tokens which positions are scored, `solve` must give UNSCORED at the others.
+    If it varies from input to input which positions are scored, `solve` must give UNSCORED at the others.
     """
     for size in sizes:
         tokens = listed(task, size)
@@ -175,29 +176,24 @@ def targets_depend_on_what_was_read(task: Task, sizes: Sequence[int]) -> None:
             continue
         rows, targets = tokens.tolist(), solved(task, tokens)
         for t in ever_scored(task, size):
-            answer_after: dict[tuple[int, ...], int] = {}
+            answers: dict[tuple[int, ...], int] = {}
             for row, target in zip(rows, targets[:, t].tolist(), strict=True):
-                if target == UNSCORED:
-                    continue
                 read = tuple(row[: t + 1])
-                first = answer_after.setdefault(read, target)
-                assert first == target, (
-                    f"size {size}: after {list(read)} the target is {first} or {target}, by what follows"
-                )
+                first = target if target == UNSCORED else answers.setdefault(read, target)
+                both = f"{first} or {target}, by what follows"
+                assert first == target, f"size {size}: after {list(read)} the target is {both}"
 
 
 def examples_are_valid_inputs(task: Task, sizes: Sequence[int]) -> None:
-    """Every example is `valid`, and among the `inputs` where they are listed; nonsense is not valid."""
+    """Every example is `valid`, and among the `inputs` where they are listed; negative tokens are not valid."""
+    lists = {size: listed(task, size) for size in sizes}
+    known = {size: {tuple(row) for row in rows.tolist()} for size, rows in lists.items() if rows is not None}
     for name, size, batch in batches(task, sizes):
-        rows = batch.tokens
-        for row in rows:
+        for row in batch.tokens:
             assert task.valid(row), f"{name}: example {row.tolist()} is not valid"
-        tokens = listed(task, size)
-        strays = set() if tokens is None else {tuple(row) for row in rows.tolist()} - set(map(tuple, tokens.tolist()))
-        assert not strays, f"{name}: example {strays and min(strays)} is not among inputs({size})"
-        for outside in (-1, task.vocabulary(size)):
-            wrong = torch.full((task.length(size),), outside)
-            assert not task.valid(wrong), f"size {size}: {task.length(size)} tokens {outside} are valid"
+            found = size not in known or tuple(row.tolist()) in known[size]
+            assert found, f"{name}: example {row.tolist()} is not among inputs({size})"
+        assert not task.valid(torch.full((task.length(size),), -1)), f"size {size}: tokens -1 are valid"
 
 
 def listed_inputs_are_valid_distinct_and_solved(task: Task, sizes: Sequence[int]) -> None:
@@ -215,73 +211,66 @@ def listed_inputs_are_valid_distinct_and_solved(task: Task, sizes: Sequence[int]
             assert task.valid(row), f"inputs({size}): {row.tolist()} is not valid"
         answers = solved(task, tokens)[:, ever_scored(task, size)]
         strange = (answers != UNSCORED) & ((answers < 0) | (answers >= task.vocabulary(size)))
-        assert not bool(strange.any()), f"inputs({size}): solve gave {answers[strange].tolist()[:1]}"
+        assert not bool(strange.any()), f"inputs({size}): solve gave {answers[strange].tolist()[0]}"
 
 
 def examples_are_a_function_of_their_index(task: Task, sizes: Sequence[int]) -> None:
-    """The same bits in every batch and every order, whatever torch's and NumPy's global generators hold."""
+    """The same bits in every batch and every order, whatever torch's global generator holds."""
     for size in sizes:
         for split in SPLITS:
             whole = drawn(task, split, size, count=12)
             count = len(whole.tokens)
-            for pieces in ([(i, i + 1) for i in reversed(range(count))], [(0, count // 3), (count // 3, count)]):
-                torch.rand(1), np.random.default_rng().random()
-                parts = {a: drawn(task, split, size, start=a, count=b - a) for a, b in pieces}
-                joined = Batch(*(torch.cat(part) for part in zip(*(parts[a] for a in sorted(parts)), strict=True)))
+            for pieces in ([(i, i + 1) for i in reversed(range(count))], [(count // 3, count), (0, count // 3)]):
+                with seeded(len(pieces)):
+                    parts = {a: drawn(task, split, size, start=a, count=b - a) for a, b in pieces if a < b}
+                joined = Batch(*map(torch.cat, zip(*(parts[a] for a in sorted(parts)), strict=True)))
                 assert_same(f"{split}, size {size}, in pieces", joined, whole)
 
 
 def splits_seeds_and_sizes_differ(task: Task, sizes: Sequence[int]) -> None:
-    """Examples of two splits, seeds, sizes or runs of indices are not the same ones."""
+    """Examples of two splits, seeds, sizes or ranges of the index are not the same ones."""
     for size in sizes:
         kinds = {split: drawn(task, split, size) for split in splits_of(task)}
         kinds |= {"another seed": drawn(task, "train", size, seed=1), "later": drawn(task, "train", size, start=FEW)}
-        # Training never ends, so what is too short to compare is a short text's validation.
         for i, (name, batch) in enumerate(kinds.items()):
             for other, twin in list(kinds.items())[:i]:
                 count = min(len(batch.tokens), len(twin.tokens))
                 same = torch.equal(batch.tokens[:count], twin.tokens[:count])
                 assert not same, f"size {size}: {name} has the examples of {other}"
-    for small, large in zip(sizes, sizes[1:], strict=False):
+    for small, large in pairwise(sizes):
         narrow, wide = (drawn(task, "train", size).tokens for size in (small, large))
-        cut = wide[:, : narrow.shape[1]]
-        if len({tuple(row) for row in narrow.tolist()}) > 1:
-            assert not torch.equal(narrow, cut), f"examples of size {large} begin with those of size {small}"
+        if len(narrow.unique(dim=0)) > 1:
+            same = torch.equal(narrow, wide[:, : narrow.shape[1]])
+            assert not same, f"examples of size {large} begin with those of size {small}"
 
 
 def sample_depends_on_its_generator_alone(task: Task, sizes: Sequence[int]) -> None:
     """A generator of torch or NumPy in the same state gives the same batch, moves on, and is the only one that does."""
-    before = torch.get_rng_state(), np.random.get_state()[1].tobytes(), random.getstate()  # type: ignore[union-attr, index]  # noqa: NPY002
+    before = global_states()
     for size in sizes:
         for kind in (lambda: torch.Generator().manual_seed(5), lambda: np.random.default_rng(5)):
             one, other = kind(), kind()
             first = task.sample(one, FEW, size)
-            name = f"sample({type(one).__name__}), size {size}"
+            name = f"sample from {type(one).__name__}, size {size}"
             assert_same(name, first, task.sample(other, FEW, size))
             second = task.sample(one, FEW, size)
             assert_same(f"{name}, second batch", second, task.sample(other, FEW, size))
             assert not torch.equal(first.tokens, second.tokens), f"{name}: the second batch is the first"
-    after = torch.get_rng_state(), np.random.get_state()[1].tobytes(), random.getstate()  # type: ignore[union-attr, index]  # noqa: NPY002
-    assert torch.equal(before[0], after[0]), "sample draws from torch's global generator"
-    assert before[1:] == after[1:], "sample draws from a global generator of NumPy or Python"
+    for whose, state in global_states().items():
+        assert state == before[whose], f"sample draws from the global generator of {whose}"
 
 
 def chance_is_the_best_constant_answer(task: Task, sizes: Sequence[int]) -> None:
     """The best constant answer over many examples is right as often as `chance` says, to sampling error."""
-    if not task.has_rule:
-        return
-    for size in sizes:
+    for size in sizes if task.has_rule else ():
         batch = drawn(task, "train", size, count=MANY)
         asked = batch.scored.sum(1)
-        rates = {
-            answer: (batch.targets == answer).sum(1).double() / asked for answer in batch.targets[batch.scored].unique()
-        }
-        best = max(rates.values(), key=lambda rate: float(rate.mean()))
-        error = DEVIATIONS * max(float(best.std()), 1e-9) / MANY**0.5
+        answers = batch.targets[batch.scored].unique().tolist()
+        rates = [(batch.targets == answer).sum(1).double() / asked for answer in answers]
+        best = max(rates, key=lambda rate: float(rate.mean()))
+        error = DEVIATIONS * float(best.std()) / MANY**0.5 + 1e-9
         found, said = float(best.mean()), task.chance(size)
-        assert abs(found - said) <= error, (
-            f"size {size}: a constant is right {found:.4f} of the time, chance is {said:.4f}"
-        )
+        assert abs(found - said) <= error, f"size {size}: a constant is right at {found:.4f}, chance says {said:.4f}"
 
 
 def the_cut_lies_in_the_input(task: Task, sizes: Sequence[int]) -> None:
@@ -291,21 +280,26 @@ def the_cut_lies_in_the_input(task: Task, sizes: Sequence[int]) -> None:
 
 
 def sizes_that_do_not_exist_are_refused(task: Task, sizes: Sequence[int]) -> None:
-    """0, negative sizes and no multiples of `size_step` are UsageErrors that say the size, wherever one is passed."""
+    """0, negative sizes and no multiples of `size_step` are UsageErrors that say the size, wherever it is passed."""
     step = task.size_step
     for size in (0, -1, -step, *(max(sizes) + rest for rest in range(1, step))):
-        asked: dict[str, Callable[[], object]] = {
-            "check_size": lambda size=size: task.check_size(size),
-            "sample": lambda size=size: task.sample(torch.Generator(), 1, size),
-            "examples": lambda size=size: task.examples("train", seed=0, start=0, count=1, size=size),
-        }
-        for name, call in asked.items():
-            try:
-                call()
-            except UsageError as error:
-                assert f"size is {size};" in str(error), f"{name}: the message does not say size is {size}: {error}"
-            else:
-                raise AssertionError(f"{name}: size {size} is accepted")
+        for call in (
+            partial(task.check_size, size),
+            partial(task.sample, torch.Generator(), 1, size),
+            partial(task.examples, "train", seed=0, start=0, count=1, size=size),
+        ):
+            message = refusal(call)
+            assert message, f"{call.func.__name__}: size {size} is accepted"
+            assert f"size is {size}" in message, f"{call.func.__name__}: the message lacks 'size is {size}': {message}"
+
+
+def refusal(call: Callable[[], object]) -> str:
+    """The message of the UsageError that a call raises; nothing, if it raises none."""
+    try:
+        call()
+    except UsageError as error:
+        return str(error)
+    return ""
 
 
 TASK_LAWS: dict[str, Law] = {
