@@ -21,9 +21,9 @@ def undocumented(tree: ast.Module) -> list[str]:
     holders = [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and node.name[0] != "_")]
     for holder in holders:
         for node in holder.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not ast.get_docstring(node):
-                if node.name not in INHERITED and not node.name.startswith("_"):
-                    missing.append(f"line {node.lineno}: {node.name}")
+            named = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if named and node.name not in INHERITED and not ast.get_docstring(node):
+                missing.append(f"line {node.lineno}: {node.name}")
     return missing
 
 

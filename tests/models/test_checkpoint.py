@@ -42,7 +42,7 @@ def test_a_missing_or_foreign_file_is_refused(tmp_path):
 
 
 def test_weights_that_do_not_fit_the_configuration_are_refused(saved, tmp_path):
-    model, path = saved
+    model, _ = saved
     metadata = {"statewise.model": '{"vocabulary": 7, "width": 8}'}
     save_file(model.state_dict(), tmp_path / "other.safetensors", metadata=metadata)
     with pytest.raises(RunError, match="does not hold a whole model"):

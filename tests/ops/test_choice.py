@@ -59,14 +59,17 @@ def test_portable_is_on_every_machine_and_forcible():
 )
 def test_what_is_asked_for_runs_forwards_and_backwards(kernel, dtype, expected, monkeypatch):
     ran = []
+
+    def spied(plain):
+        def spy(*arguments, **options):
+            ran.append(options.get("instruction_set", "reference"))
+            return plain(*arguments, **options)
+
+        return spy
+
     for module in (cpu, reference):
         for name in ("linear_scan", "linear_scan_backward"):
-
-            def spy(*arguments, plain=getattr(module, name), **options):
-                ran.append(options.get("instruction_set", "reference"))
-                return plain(*arguments, **options)
-
-            monkeypatch.setattr(module, name, spy)
+            monkeypatch.setattr(module, name, spied(getattr(module, name)))
     drive = torch.zeros(1, 2, 3, dtype=dtype, requires_grad=True)
     linear_scan(drive, drive, kernel=kernel)[0].sum().backward()
     assert ran == [expected, expected]

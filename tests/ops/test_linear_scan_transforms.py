@@ -115,7 +115,7 @@ def test_gradients_under_vmap_equal_a_loop(batch):
 @pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
 def test_forward_mode_is_refused_rather_than_zero():
     decay, drive, *_ = draw(1, 4, 2)
-    with pytest.raises(UsageError, match="forward-mode derivatives .* are not available"):
+    with pytest.raises(UsageError, match=r"forward-mode derivatives .* are not available"):
         torch.func.jvp(lambda value: linear_scan(value, drive), (decay,), (decay,))
     with torch.autograd.forward_ad.dual_level(), pytest.raises(UsageError, match="Use reverse mode"):
         linear_scan(torch.autograd.forward_ad.make_dual(decay, decay), drive)

@@ -34,7 +34,7 @@ def test_a_state_just_too_small_for_zero_error_may_still_reach_the_threshold():
     assert 0.99 < best_accuracy(LOOKUP, 256, bits).value < 1
     found = verdict(LOOKUP, 256, [0.1], bits)
     assert found.kind == "not-always"
-    assert found.text.startswith("cannot be always right (proof); accuracy at most 99.9 % possible")
+    assert found.text.startswith("cannot be always right (proof); accuracy up to 99.9 % possible")
 
 
 def test_a_zero_error_bound_never_says_cannot():

@@ -10,7 +10,7 @@ since H(x_p) = log2 k exactly, the places are independent, and a predictor's cro
 conditional entropy. Q is the model's softmax over the k symbols mixed with the uniform distribution,
 (1 − ε) Q + ε/k, so that one confident mistake costs at most log2(k/ε) bits. The string is the unit of resampling.
 
-Only the bytes cross over: structure and shapes of the state are those that the fresh copy has after reading
+Only the bytes cross over: structure and shapes of the state are those that another copy has after as many
 symbols 0, and a position counter is what has the same value there.
 
 The measure is what random access recovers, not all that is held: a state that keeps only a parity reads 0.
@@ -99,8 +99,8 @@ def read_index_lookup(model: LanguageModel, task: IndexLookup, size: int, *, str
     fresh = copy.deepcopy(model)
     drawn = task.examples("capacity", seed=seed, start=0, count=strings, size=size)
     symbols = drawn.tokens[:, :size]
-    nothing_read = fresh(torch.zeros_like(symbols))[1]
-    state = from_bytes(to_bytes(model(symbols)[1]), like=nothing_read)
+    plain = copy.deepcopy(model)(torch.zeros_like(symbols))[1]
+    state = from_bytes(to_bytes(model(symbols)[1]), like=plain)
     bits = torch.cat(
         [
             math.log2(task.alphabet) + torch.log2(chances)
@@ -109,7 +109,7 @@ def read_index_lookup(model: LanguageModel, task: IndexLookup, size: int, *, str
     )
     per_string = bits.sum(1).tolist()
     low, high = size * math.log2(MIX), size * math.log2(task.alphabet)
-    held, counters = count_state_bits(state, other=nothing_read)
+    held, counters = count_state_bits(state, other=plain)
     return Reading(
         size=size,
         alphabet=task.alphabet,

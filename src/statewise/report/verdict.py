@@ -55,9 +55,9 @@ def judge(
 
     limit = best_accuracy(task, size, state_bits)
     if limit is not None and limit.value < SOLVED_AT:
-        return Verdict("cannot", f"cannot (proof): {at_most(limit.value)} of answers right")
+        return Verdict("cannot", f"cannot (proof): at most {limit_of(limit.value)} of answers right")
     if state_bits < required_bits(task, size).value:
-        possible = "" if limit is None else f"; accuracy {at_most(limit.value)} possible"
+        possible = "" if limit is None else f"; accuracy up to {limit_of(limit.value)} possible"
         return Verdict("not-always", f"cannot be always right (proof){possible}")
     everywhere = limit_at_all_lengths(task, non_negative_decay=non_negative_decay, positions=positions)
     if everywhere is not None:
@@ -65,14 +65,14 @@ def judge(
     return Verdict("has-room", "has room, did not learn")
 
 
-def at_most(share: float) -> str:
-    """An upper limit with one decimal, rounded up so that it stays one.
+def limit_of(share: float) -> str:
+    """An upper limit in percent with one decimal, rounded up so that it stays one.
 
-    >>> at_most(0.78551), at_most(0.9996)
-    ('at most 78.6 %', 'below 100 %')
+    >>> limit_of(0.78551), limit_of(0.9996)
+    ('78.6 %', 'just under 100 %')
     """
     tenths = math.ceil(1000 * share)
-    return "below 100 %" if tenths >= 1000 else f"at most {tenths / 10:.1f} %"
+    return "just under 100 %" if tenths >= 1000 else f"{tenths / 10:.1f} %"
 
 
 def percent(share: float) -> str:

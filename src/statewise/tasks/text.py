@@ -90,8 +90,8 @@ class Text(Task):
             self._check_windows(split, size, start + len(words))
             starts = begin + size * (start + np.arange(len(words))[:, None])
         windows = torch.from_numpy(corpus[starts + np.arange(size + 1)].astype(np.int64))
-        tokens, targets = windows[:, :-1], windows[:, 1:].contiguous()
-        return Batch(tokens.contiguous(), targets, torch.ones_like(targets, dtype=torch.bool))
+        tokens, targets = windows[:, :-1].clone(), windows[:, 1:].clone()
+        return Batch(tokens, targets, torch.ones_like(targets, dtype=torch.bool))
 
     def solve(self, batch: Batch) -> Tensor:
         """Raise: text has no rule."""

@@ -75,6 +75,11 @@ def assert_same_run(mixer: Mixer, x: Tensor, initial: Any, one: tuple[Tensor, An
         assert_close(f"gradient of {name}", left_grads[name], expected)
 
 
+def row_of(state: Any, row: int) -> Any:
+    """The state of one sequence of the batch."""
+    return map_state(lambda leaf: leaf[row : row + 1], state)
+
+
 def parallel_is_step_by_step(mixer: Mixer) -> None:
     """`forward` over time and `step` token by token agree, in outputs, final state and gradients."""
     x, state = inputs_of(mixer), later_state(mixer)
@@ -104,7 +109,7 @@ def reset_is_separate_sequences(mixer: Mixer) -> None:
     outputs, _ = mixer(x, state, reset=reset)
     for row in range(BATCH):
         starts = [t for t in range(1, LENGTH) if reset[row, t]]
-        carried = None if reset[row, 0] else map_state(lambda leaf, row=row: leaf[row : row + 1], state)
+        carried = None if reset[row, 0] else row_of(state, row)
         for begin, end in zip([0, *starts], [*starts, LENGTH], strict=True):
             alone, _ = mixer(x[row : row + 1, begin:end], carried if begin == 0 else None)
             assert_close(f"row {row}, tokens {begin} to {end}", outputs[row : row + 1, begin:end], alone)

@@ -159,8 +159,9 @@ def the_rule_reads_tokens_alone(task: Task, sizes: Sequence[int]) -> None:
         kept = Batch(*(part.clone() for part in batch))
         answers = task.solve(batch).clone()
         assert_same(f"size {size}, after solve", batch, kept)
-        scrambled = Batch(batch.tokens, batch.targets.flip(0) + 1, ~batch.scored)
-        assert torch.equal(task.solve(scrambled), answers), f"size {size}: solve looks at targets or scored"
+        for scored in (batch.scored, ~batch.scored):
+            scrambled = Batch(batch.tokens, batch.targets + 1, scored)
+            assert torch.equal(task.solve(scrambled), answers), f"size {size}: solve looks at targets or scored"
         alone = task.solve(Batch(*(part[:1] for part in batch)))
         assert torch.equal(alone, answers[:1]), f"size {size}: solve looks at other examples"
 

@@ -115,7 +115,7 @@ def one_step(
     logits, _ = model(batch.tokens)
     loss = loss_of(logits, batch)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), config.clip)
     optimizer.step()
     return loss.item(), batch.tokens.numel()

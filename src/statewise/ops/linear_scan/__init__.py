@@ -62,7 +62,7 @@ def linear_scan(
     """
     _check(decay, drive, initial, reset, kernel)
     try:
-        states, final = LinearScan.apply(decay, drive, initial, reset, kernel)
+        states, final = LinearScan.apply(decay, drive, initial, reset, kernel)  # type: ignore[no-untyped-call]
     except NotImplementedError as error:
         if "jvp" not in str(error):
             raise
@@ -80,7 +80,8 @@ class LinearScan(torch.autograd.Function):
         decay: Tensor, drive: Tensor, initial: Tensor | None, reset: Tensor | None, kernel: str | None
     ) -> tuple[Tensor, Tensor]:
         """(states, final)."""
-        return forward_op(decay, drive, initial, reset, kernel)
+        states, final = forward_op(decay, drive, initial, reset, kernel)
+        return states, final
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:
@@ -95,7 +96,7 @@ class LinearScan(torch.autograd.Function):
         if grad_states is None and grad_final is None:
             return None, None, None, None, None
         decay, states, initial, reset = ctx.saved_tensors
-        grad_decay, grad_drive, grad_initial = LinearScanBackward.apply(
+        grad_decay, grad_drive, grad_initial = LinearScanBackward.apply(  # type: ignore[no-untyped-call]
             decay, states, initial, reset, grad_states, grad_final, ctx.kernel
         )
         return grad_decay, grad_drive, None if initial is None else grad_initial, None, None
@@ -120,7 +121,9 @@ class LinearScanBackward(torch.autograd.Function):
         kernel: str | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(grad_decay, grad_drive, grad_initial)."""
-        return backward_op(decay, states, initial, reset, grad_states, grad_final, kernel)
+        arguments = (decay, states, initial, reset, grad_states, grad_final, kernel)
+        grad_decay, grad_drive, grad_initial = backward_op(*arguments)
+        return grad_decay, grad_drive, grad_initial
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:

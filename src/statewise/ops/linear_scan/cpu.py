@@ -26,14 +26,17 @@ def linear_scan(
     >>> linear_scan(half, one, None, None, instruction_set="portable")[1].tolist()
     [[1.75]]
     """
-    states, final = drive.new_empty(drive.shape), drive.new_empty(_state_shape(drive))
+    batch, _, channels = drive.shape
+    states, final = drive.new_empty(drive.shape), drive.new_empty(batch, channels)
     # Named, so that a copy made for the kernel lives until it has run.
-    tensors = [readable(tensor) for tensor in (decay, drive, initial)]
+    a, b, before = readable(decay), readable(drive), readable(initial)
     FORWARD[drive.dtype](
         instruction_set,
         torch.get_num_threads(),
-        tuple(drive.shape),
-        *map(place, tensors),
+        _sizes(drive),
+        place(a),
+        place(b),
+        place(before),
         place(reset),
         place(states),
         place(final),
@@ -58,17 +61,21 @@ def linear_scan_backward(
     >>> grads[2].tolist()
     [[1.09375]]
     """
+    batch, _, channels = decay.shape
     grad_decay, grad_drive = decay.new_empty(decay.shape), decay.new_empty(decay.shape)
-    grad_initial = decay.new_empty(_state_shape(decay))
-    tensors = [readable(tensor) for tensor in (decay, states, initial)]
-    grads = [readable(tensor) for tensor in (grad_states, grad_final)]
+    grad_initial = decay.new_empty(batch, channels)
+    a, h, before = readable(decay), readable(states), readable(initial)
+    on_states, on_final = readable(grad_states), readable(grad_final)
     BACKWARD[decay.dtype](
         instruction_set,
         torch.get_num_threads(),
-        tuple(decay.shape),
-        *map(place, tensors),
+        _sizes(decay),
+        place(a),
+        place(h),
+        place(before),
         place(reset),
-        *map(place, grads),
+        place(on_states),
+        place(on_final),
         place(grad_decay),
         place(grad_drive),
         place(grad_initial),
@@ -97,5 +104,6 @@ def place(tensor: Tensor | None) -> tuple[int, int, int]:
     return ABSENT if tensor is None else (tensor.data_ptr(), tensor.stride(0), tensor.stride(1))
 
 
-def _state_shape(values: Tensor) -> tuple[int, int]:
-    return values.shape[0], values.shape[2]
+def _sizes(values: Tensor) -> tuple[int, int, int]:
+    batch, length, channels = values.shape
+    return batch, length, channels
