@@ -18,7 +18,7 @@ PUBLIC = {
     ],
     "statewise.bounds": ["Bound", "best_accuracy", "bounds_of", "limit_at_all_lengths", "required_bits"],
     "statewise.runs": ["Record", "Result", "RunFolder", "RunStore", "read_record"],
-    "statewise.mixers": ["Attention", "GRU", "LSTM", "MIXERS", "MinGRU", "MinLSTM", "Mixer", "ScanMixer"],
+    "statewise.mixers": ["Attention", "GRU", "LSTM", "MIXERS", "MinGRU", "MinLSTM", "Mixer", "ScanMixer", "ShortConv"],
     "statewise.models": [
         "Block", "LanguageModel", "ModelConfig", "ModelState", "load_model", "parse_stack", "save_model",
     ],

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from statewise.core.random import seeded
-from statewise.mixers import GRU, LSTM, MIXERS, Attention, MinGRU, MinLSTM, Mixer, ScanMixer
+from statewise.mixers import GRU, LSTM, MIXERS, Attention, MinGRU, MinLSTM, Mixer, ScanMixer, ShortConv
 from statewise.testing import MIXER_LAWS
 
 
@@ -23,6 +23,8 @@ VARIANTS = {
     "mingru, identity": (MinGRU, {"activation": "identity"}),
     "minlstm, not normalised": (MinLSTM, {"normalise": False, "expansion": 3}),
     "a user's own": (Signed, {}),
+    "short convolution": (ShortConv, {}),
+    "convolution of one tap": (ShortConv, {"taps": 1}),
     "attention, rope": (Attention, {"positions": "rope"}),
     "attention, rope, odd heads": (Attention, {"positions": "rope", "head_size": 3}),
 }

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from statewise.mixers import GRU, LSTM, Attention, MinGRU, MinLSTM
+from statewise.mixers import GRU, LSTM, Attention, MinGRU, MinLSTM, ShortConv
 from statewise.mixers.attention import rotate
 from statewise.testing import assert_close
 
@@ -110,6 +110,14 @@ def test_rotation_depends_on_distances_only():
     assert abs(logits[0] - (rotate(one, 6) * rotate(other, 2)).sum().item()) > 1e-3
 
 
+@pytest.mark.parametrize("taps", [1, 2, 4])
+def test_short_conv_is_torchs_depthwise_convolution_on_a_residual(x, taps):
+    layer = ShortConv(6, taps=taps).double()
+    weight = layer.weight.T.flip(1)[:, None]
+    convolved = F.conv1d(F.pad(x.transpose(1, 2), (taps - 1, 0)), weight, layer.bias, groups=6)
+    assert_close("outputs", layer(x)[0], x + convolved.transpose(1, 2))
+
+
 def test_wrong_options_name_the_value():
     with pytest.raises(ValueError, match="expansion is 0"):
         MinGRU(4, expansion=0)
@@ -117,5 +125,7 @@ def test_wrong_options_name_the_value():
         MinLSTM(4, activation="relu")
     with pytest.raises(ValueError, match="head_size is 3; it must divide the width, 4"):
         Attention(4, head_size=3)
+    with pytest.raises(ValueError, match="taps is 0"):
+        ShortConv(4, taps=0)
     with pytest.raises(ValueError, match="positions is 'learned'"):
         Attention(4, positions="learned")

@@ -10,6 +10,7 @@ from statewise.models import LanguageModel
 from statewise.testing import assert_close
 
 STACKS = ["mingru", "minlstm*2", "gru+attention", "attention*2", "lstm"]
+CONV = {"minlstm*2", "gru+attention"}
 
 
 def build(**settings):
@@ -28,7 +29,7 @@ def placed(positions):
 @pytest.mark.parametrize("positions", ["none", "learned", "rope"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_forward_is_step_by_step_and_can_be_cut(stack, positions):
-    model = build(stack=stack, **placed(positions))
+    model = build(stack=stack, conv=3 if stack in CONV else 0, **placed(positions))
     read = tokens(3, 20)
     logits, final = model(read)
     left, state = model(read[:, :7])
@@ -43,7 +44,7 @@ def test_forward_is_step_by_step_and_can_be_cut(stack, positions):
 @pytest.mark.parametrize("positions", ["none", "learned", "rope"])
 @pytest.mark.parametrize("stack", STACKS)
 def test_packed_sequences_do_not_meet(stack, positions):
-    model = build(stack=stack, **placed(positions))
+    model = build(stack=stack, conv=3 if stack in CONV else 0, **placed(positions))
     first, second, third = tokens(1, 8, seed=1), tokens(1, 5, seed=2), tokens(1, 4, seed=3)
     packed = torch.cat([first, second, third], 1)
     reset = torch.zeros(1, 17, dtype=torch.bool)
@@ -74,6 +75,11 @@ def test_expansion_multiplies_the_state_and_depth_the_layers():
     assert state_bits(model.initial_state(1)) == 4 * 3 * 6 * 32
 
 
+def test_a_convolution_carries_its_window():
+    model = LanguageModel(vocabulary=11, width=6, conv=4)
+    assert state_bits(model(tokens(2, 9))[1]) == 32 * 6 + 3 * 32 * 6
+
+
 def test_a_place_beyond_the_learned_ones_is_refused():
     model = build(**placed("learned"))
     _, state = model(tokens(1, 40))
@@ -90,6 +96,7 @@ def test_a_place_beyond_the_learned_ones_is_refused():
         ({"width": 0}, "width is 0"),
         ({"depth": 0}, "depth is 0"),
         ({"feed_forward": -1}, "feed_forward is -1"),
+        ({"conv": -1}, "conv is -1"),
         ({"positions": "rotary"}, "positions is 'rotary'; it must be one of none, learned, rope"),
         ({"positions": "learned"}, "max_length is None; learned positions need a max_length"),
         ({"max_length": 5}, "positions is 'none' and max_length is 5"),

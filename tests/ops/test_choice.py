@@ -1,5 +1,6 @@
 """Which kernel is chosen, and that what is chosen or forced is what runs."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -84,7 +85,7 @@ def test_the_extension_refuses_what_this_machine_lacks():
 def test_the_extension_converts_nothing():
     nothing = (0, 0, 0)
     with pytest.raises(TypeError, match="incompatible function arguments"):
-        _kernels.linear_scan_float32("portable", 1.0, (0, 0, 0), *[nothing] * 6)
+        _kernels.linear_scan_float32("portable", np.int64(1), (0, 0, 0), *[nothing] * 6)
 
 
 def test_the_facade_is_these_names():

@@ -62,8 +62,8 @@ class Reading:
 
     @property
     def utilisation(self) -> float:
-        """recovered / state bits."""
-        return self.recovered_bits / self.state_bits
+        """recovered / state bits; 0 for a state of no bits."""
+        return self.recovered_bits / self.state_bits if self.state_bits else 0.0
 
 
 def measure(

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
-from statewise.models.block import Block, scale_residual_outputs
+from statewise.models.block import Block, BlockState, scale_residual_outputs
 from statewise.models.stack import build_mixer, parse_stack
 
 POSITIONS = ("none", "learned", "rope")
@@ -31,6 +31,7 @@ class ModelConfig:
     max_length    places that learned positions have; needed for them, and only for them
     expansion     inner width of mixers that have one (mingru, minlstm), as a multiple of the width
     feed_forward  inner width of the feed-forward, as a multiple of the width; 0 leaves it out
+    conv          taps of a short causal convolution before each mixer; 0 leaves it out
     """
 
     vocabulary: int
@@ -41,15 +42,11 @@ class ModelConfig:
     max_length: int | None = None
     expansion: int = 1
     feed_forward: int = 4
+    conv: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("vocabulary", 1),
-            ("width", 1),
-            ("depth", 1),
-            ("expansion", 1),
-            ("feed_forward", 0),
-        ):
+        leasts = {"vocabulary": 1, "width": 1, "depth": 1, "expansion": 1, "feed_forward": 0, "conv": 0}
+        for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise UsageError(f"model: {name} is {getattr(self, name)}; it must be at least {least}")
         parse_stack(self.stack)
@@ -74,7 +71,7 @@ class ModelState(NamedTuple):
     position  (B,) int64, or () where places are not counted
     """
 
-    blocks: tuple[Any, ...]
+    blocks: tuple[BlockState, ...]
     position: Tensor | tuple[()]
 
 
@@ -99,7 +96,9 @@ class LanguageModel(nn.Module):
             build_mixer(name, config.width, expansion=config.expansion, positions=config.positions)
             for name in config.layers
         )
-        self.blocks = nn.ModuleList(Block(mixer, feed_forward=config.feed_forward) for mixer in mixers)
+        self.blocks = nn.ModuleList(
+            Block(mixer, feed_forward=config.feed_forward, conv=config.conv) for mixer in mixers
+        )
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
         self.head = nn.Linear(config.width, config.vocabulary, bias=False)
         for table in filter(None, (self.embedding, self.places)):
@@ -144,7 +143,7 @@ class LanguageModel(nn.Module):
 
     def initial_state(self, batch_size: int) -> ModelState:
         """The state before any token, where the parameters live."""
-        blocks = tuple(block.mixer.initial_state(batch_size) for block in self._each_block())
+        blocks = tuple(block.initial_state(batch_size) for block in self._each_block())
         if self.places is None:
             return ModelState(blocks, ())
         device = self.embedding.weight.device

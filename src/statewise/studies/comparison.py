@@ -40,6 +40,8 @@ class Comparison:
     """How many times each stack is repeated."""
     expansion: int | None = None
     """Inner width of mingru and minlstm as a multiple of the width."""
+    conv: int | None = None
+    """Taps of a short causal convolution before each mixer; 0 leaves it out."""
     positions: str | None = None
     """none, learned or rope."""
     batch_size: int | None = None
@@ -105,6 +107,7 @@ class Comparison:
             positions=positions,
             max_length=task.length(largest) if positions == "learned" else None,
             expansion=chosen(self.expansion, preset.expansion),
+            conv=chosen(self.conv, preset.conv),
         )
 
     def _training(self, preset: Preset, sizes: tuple[int, ...]) -> TrainingConfig:

@@ -18,6 +18,7 @@ class Preset:
     width: int = 32
     depth: int = 1
     expansion: int = 1
+    conv: int = 0
     positions: str = "none"
     steps: int = 400
     batch_size: int = 32

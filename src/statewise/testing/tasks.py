@@ -219,7 +219,7 @@ def examples_are_a_function_of_their_index(task: Task, sizes: Sequence[int]) -> 
     """The same bits in every batch and every order, whatever torch's global generator holds."""
     for size in sizes:
         for split in SPLITS:
-            whole = drawn(task, split, size, count=12)
+            whole = drawn(task, split, size, count=7)
             count = len(whole.tokens)
             for pieces in ([(i, i + 1) for i in reversed(range(count))], [(count // 3, count), (0, count // 3)]):
                 with seeded(len(pieces)):

@@ -133,7 +133,7 @@ def validate(
 ) -> bool:
     """Score every training size on the validation split; true when all reach `solved_at`.
 
-    Sizes come largest first, and with a rule the first that is not solved ends the round: the answer is known.
+    Sizes come largest first, and the first that is not solved ends the round: the answer is known.
     """
     for size in sorted(set(config.sizes), reverse=True):
         score = evaluate(model, task, split="validation", size=size, examples=config.validation, seed=seed)
