@@ -16,7 +16,8 @@ def positive(x: Tensor) -> Tensor:
     >>> positive(torch.tensor([0.0, 1.0])).tolist()
     [0.5, 1.5]
     """
-    return torch.where(x >= 0, x + 0.5, torch.sigmoid(x))
+    # The two halves added rather than selected: half the time, and a NaN stays one.
+    return torch.relu(x) + torch.sigmoid(x.clamp(max=0))
 
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"g": positive, "tanh": torch.tanh, "identity": nn.Identity()}

@@ -108,6 +108,7 @@ class Comparison:
             max_length=task.length(largest) if positions == "learned" else None,
             expansion=chosen(self.expansion, preset.expansion),
             conv=chosen(self.conv, preset.conv),
+            feed_forward=preset.feed_forward,
         )
 
     def _training(self, preset: Preset, sizes: tuple[int, ...]) -> TrainingConfig:

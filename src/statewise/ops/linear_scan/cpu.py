@@ -84,15 +84,17 @@ def linear_scan_backward(
 
 
 def readable(tensor: Tensor | None) -> Tensor | None:
-    """The tensor with its channels contiguous in memory and no sign left to apply.
+    """The tensor with its channels contiguous in memory; a copy where they are not.
+
+    Signs and conjugates left to apply are none of its business: torch's dispatcher applies them before any
+    operator of our own.
 
     >>> readable(torch.zeros(2, 3, 4).transpose(1, 2)).stride()
     (12, 3, 1)
     """
-    if tensor is None:
-        return None
-    tensor = tensor.resolve_conj().resolve_neg()
-    return tensor if tensor.stride(-1) == 1 or tensor.shape[-1] <= 1 else tensor.contiguous()
+    if tensor is None or tensor.stride(-1) == 1 or tensor.shape[-1] <= 1:
+        return tensor
+    return tensor.contiguous()
 
 
 def place(tensor: Tensor | None) -> tuple[int, int, int]:

@@ -81,7 +81,7 @@ def _over_folded_batch(
         _fold(value, dim, size) if isinstance(value, Tensor) else value
         for value, dim in zip(arguments, in_dims, strict=True)
     ]
-    outputs = tuple(output.unflatten(0, (size, output.shape[0] // size)) for output in operator(*folded))
+    outputs = tuple(output.unflatten(0, (size, -1)) for output in operator(*folded))
     return outputs, (0,) * len(outputs)
 
 
