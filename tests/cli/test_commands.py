@@ -52,7 +52,8 @@ def test_train_text_then_generate(runs, corpus, capsys):
     assert main(["generate", "--run", str(folder), "--prompt", "to be", "--length", "20", "--temperature", "0"]) == 0
     first = capsys.readouterr()
     assert first.out.startswith("to be")
-    assert "tokens/s, 1,536 bits of state" in first.err
+    bits = 3 * (2 * 8 + 3 * 8) * 32
+    assert f"tokens/s, {bits:,} bits of state" in first.err
     assert main(["generate", "--run", str(folder), "--prompt", "to be", "--length", "20", "--temperature", "0"]) == 0
     assert capsys.readouterr().out == first.out
 
