@@ -10,6 +10,8 @@ from statewise.ops.linear_scan.reference import linear_scan as reference
 
 KERNELS = tuple(available_kernels())
 FAST_KERNELS = tuple(name for name in KERNELS if name != "reference")
+SIZES = ((1, 1), (1, 257), (2, 3), (2, 64), (63, 1), (63, 3), (63, 64), (63, 257), (500, 3), (500, 257))
+"""(T, D) around what vectors and cache lines hold."""
 NAMES = ("decay", "drive", "initial")
 
 

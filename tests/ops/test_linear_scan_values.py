@@ -1,11 +1,14 @@
 """Laws of the linear scan's values, over every kernel."""
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ops.scans import FAST_KERNELS, KERNELS, cotangents, draw, twin
+from ops.scans import FAST_KERNELS, KERNELS, SIZES, cotangents, draw, twin
 from statewise.ops import linear_scan
 from statewise.ops.linear_scan.raw import backward_op, forward_op
 from statewise.ops.linear_scan.reference import linear_scan as reference
@@ -30,8 +33,7 @@ def test_by_hand(kernel):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("extras", [{}, {"initial": False}, {"reset": True}], ids=str)
-@pytest.mark.parametrize("length", [0, 1, 2, 63, 500])
-@pytest.mark.parametrize("channels", [1, 3, 64, 257])
+@pytest.mark.parametrize(("length", "channels"), [(0, 3), *SIZES])
 def test_agrees_with_the_reference_in_float64(dtype, extras, length, channels):
     scan = draw(2, length, channels, dtype=dtype, **extras)
     expected_states, expected_final = twin(scan)
@@ -215,6 +217,30 @@ def test_complex_decays_turn():
     quarter_turn = torch.full((1, 4, 1), 1j, dtype=torch.complex64)
     states, _ = linear_scan(quarter_turn, torch.zeros_like(quarter_turn), torch.ones(1, 1, dtype=torch.complex64))
     assert states.flatten().tolist() == [1j, -1, -1j, 1]
+
+
+@pytest.mark.skipif(
+    not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="this system has no large pages to ask for"
+)
+@pytest.mark.parametrize("kernel", FAST_KERNELS)
+def test_large_outputs_ask_for_large_pages(kernel):
+    drive = torch.zeros(4, 2500, 1024)
+    states, _ = linear_scan(drive, drive, kernel=kernel)
+    middle = states.data_ptr() + states.nbytes // 2
+    assert "hg" in mapping_flags(middle)
+    assert "hg" not in mapping_flags(drive.data_ptr() + drive.nbytes // 2)
+
+
+def mapping_flags(address):
+    """The kernel's flags of the memory mapping that holds an address, from /proc/self/smaps."""
+    inside = False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        bounds = re.match(r"([0-9a-f]+)-([0-9a-f]+) ", line)
+        if bounds:
+            inside = int(bounds[1], 16) <= address < int(bounds[2], 16)
+        elif inside and line.startswith("VmFlags:"):
+            return line.split()[1:]
+    raise LookupError(f"no mapping holds {address:#x}")
 
 
 def test_a_meta_tensor_gives_shapes():
