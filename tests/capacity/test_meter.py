@@ -107,6 +107,19 @@ def test_only_the_chances_of_symbols_count():
     assert read(Distracted(16, 8)).recovered_bits == read(Reader(16, 8)).recovered_bits
 
 
+def test_no_graph_is_kept_of_what_is_read():
+    class Watched(Reader):
+        def __call__(self, tokens, state=None):
+            assert not torch.is_grad_enabled()
+            return super().__call__(tokens, state)
+
+        def step(self, token, state):
+            assert not torch.is_grad_enabled()
+            return super().step(token, state)
+
+    assert read(Watched(16, 8)) == read(Reader(16, 8))
+
+
 def test_the_limit_for_claims_lies_below_the_estimate_and_closes_in():
     few, many = read(Reader(16, 8), strings=16), read(Reader(16, 8), strings=1024)
     assert few.at_least < many.at_least < many.recovered_bits

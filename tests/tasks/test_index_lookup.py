@@ -59,13 +59,11 @@ def test_symbols_are_uniform_at_every_place(alphabet):
 
 
 def test_symbols_and_places_are_independent_of_one_another():
-    tokens = examples(IndexLookup(alphabet=4, queries=2), 5).tokens
-    for one in range(5):
+    """Four symbols and four places, so that none of the six numbers could hide behind another's remainder."""
+    tokens = examples(IndexLookup(alphabet=4, queries=2), 4).tokens % 4
+    for one in range(6):
         for other in range(one):
             assert_uniform(4 * tokens[:, one] + tokens[:, other], 16)
-        for query in (5, 6):
-            assert_uniform(5 * tokens[:, one] + tokens[:, query] - 4, 20)
-    assert_uniform(5 * (tokens[:, 5] - 4) + tokens[:, 6] - 4, 25)
 
 
 def test_every_place_is_asked_equally_often():

@@ -27,7 +27,7 @@ class Scripted(nn.Module):
 
     def forward(self, tokens):
         self.seen.append(tokens.clone())
-        self.modes.append(self.training)
+        self.modes.append((self.training, torch.is_grad_enabled()))
         return F.one_hot(self.answers(tokens), self.vocabulary) * self.margin, None
 
 
@@ -135,11 +135,11 @@ def test_examples_without_end_need_a_number():
 
 
 @pytest.mark.parametrize("training", [True, False])
-def test_the_model_is_evaluated_in_eval_mode_and_given_back_in_its_own(training):
+def test_the_model_is_evaluated_in_eval_mode_without_gradients_and_given_back_in_its_own(training):
     model = Scripted(parity, 2)
     model.train(training)
     score(model)
-    assert model.modes == [False]
+    assert model.modes == [(False, False)]
     assert model.training == training
 
 

@@ -175,9 +175,20 @@ def test_training_reads_each_example_of_the_train_split_once_and_nothing_of_the_
     assert {(start, count, size) for split, _, start, count, size in asked if split == "validation"} == {(0, 6, 8)}
 
 
-def test_sizes_are_drawn_about_equally_often(steps, monkeypatch):
-    drawn = [loop.child_seed(0, "size", step) % 3 for step in range(3000)]
-    assert all(abs(drawn.count(i) - 1000) < 5 * (3000 * 2 / 9) ** 0.5 for i in range(3))
+def test_sizes_are_drawn_about_equally_often_and_not_in_turn(monkeypatch):
+    drawn = []
+    examples = Task.examples
+
+    def spy(task, split, **options):
+        drawn.append(options["size"])
+        return examples(task, split, **options)
+
+    monkeypatch.setattr(Task, "examples", spy)
+    run(steps=180, sizes=(1, 2, 3), batch_size=1, evaluate_every=1000)
+    assert len(drawn) == 180
+    assert all(abs(drawn.count(size) - 60) < 5 * (180 * 2 / 9) ** 0.5 for size in (1, 2, 3))
+    assert drawn[:60] != drawn[60:120]
+    assert len({tuple(pair) for pair in pairwise(drawn)}) == 9
 
 
 @pytest.mark.parametrize("sizes", [(0,), (4, -1)])
