@@ -29,14 +29,15 @@ format: $(VENV)/dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: $(VENV)/dev
+bench: $(VENV)/bench
+	@$(BIN)/python -c "import torchlpc" 2>/dev/null || $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps torchlpc==0.7.2
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# One stamp for each set of extras; `dev` contains `report`.
-$(VENV)/report $(VENV)/dev: $(VENV)/%: $(BUILD_INPUTS)
+# One stamp for each set of extras; `bench` contains `dev`, which contains `report`.
+$(VENV)/report $(VENV)/dev $(VENV)/bench: $(VENV)/%: $(BUILD_INPUTS)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --editable ".[$*]"
 	@touch $@

@@ -1,4 +1,4 @@
-// The Python module statewise._kernels: which instruction sets there are, and the kernels by set and dtype.
+// The Python module statewise._kernels: which instruction sets there are, and one call for every kernel.
 //
 // Tensors arrive as (address, batch stride, time stride), address 0 where absent: building array objects
 // would cost more than a short scan. The callers in statewise.ops check dtype, device, shape and strides.
@@ -15,129 +15,98 @@
 #include <vector>
 
 #ifdef __linux__
+#include <malloc.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #endif
 
-#include "linear_scan.hpp"
+#define STATEWISE_INSTRUCTION_SET portable
+#include "kernels.hpp"
+#ifdef STATEWISE_X86
+#undef STATEWISE_INSTRUCTION_SET
+#define STATEWISE_INSTRUCTION_SET avx2
+#include "kernels.hpp"
+#undef STATEWISE_INSTRUCTION_SET
+#define STATEWISE_INSTRUCTION_SET avx512
+#include "kernels.hpp"
+#endif
 
 namespace nb = nanobind;
 using namespace nb::literals;
 
 namespace statewise {
-
-namespace portable {
-extern const LinearScanKernels linear_scan;
-}
-namespace avx2 {
-extern const LinearScanKernels linear_scan;
-}
-namespace avx512 {
-extern const LinearScanKernels linear_scan;
-}
-
 namespace {
 
 struct InstructionSet {
   std::string name;
-  const LinearScanKernels* linear_scan;
+  std::vector<KernelTable> tables;
 };
+
+#define STATEWISE_TABLES(set) \
+  {set::linear_scan_kernels, set::min_gru_scan_kernels, set::min_lstm_scan_kernels, set::softmax_scan_kernels}
 
 // Those that this machine runs, the fastest last.
 const std::vector<InstructionSet>& instruction_sets() {
   static const std::vector<InstructionSet> sets = [] {
-    std::vector<InstructionSet> found = {{"portable", &portable::linear_scan}};
+    std::vector<InstructionSet> found = {{"portable", STATEWISE_TABLES(portable)}};
 #ifdef STATEWISE_X86
     const bool has_avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
-    if (has_avx2) found.push_back({"avx2", &avx2::linear_scan});
+    if (has_avx2) found.push_back({"avx2", STATEWISE_TABLES(avx2)});
     if (has_avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw"))
-      found.push_back({"avx512", &avx512::linear_scan});
+      found.push_back({"avx512", STATEWISE_TABLES(avx512)});
 #endif
     return found;
   }();
   return sets;
 }
 
-const LinearScanKernels& linear_scan_for(const std::string& name) {
+const Kernel& kernel(const std::string& instruction_set, const std::string& name, const std::string& dtype) {
   for (const InstructionSet& set : instruction_sets())
-    if (set.name == name) return *set.linear_scan;
-  throw std::invalid_argument("this machine does not run the instruction set " + name);
+    if (set.name == instruction_set)
+      for (const KernelTable& table : set.tables)
+        for (int index = 0; index < table.count; ++index)
+          if (table.kernels[index].name == name && table.kernels[index].dtype == dtype) return table.kernels[index];
+  throw std::invalid_argument("there is no kernel " + name + " for " + dtype + " and " + instruction_set +
+                              " instructions on this machine");
 }
 
 using Sizes = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
-using Place = std::tuple<std::uintptr_t, std::int64_t, std::int64_t>;
+using Address = std::tuple<std::uintptr_t, std::int64_t, std::int64_t>;
 
-Shape shape_of(const Sizes& sizes) { return {std::get<0>(sizes), std::get<1>(sizes), std::get<2>(sizes)}; }
-
-template <typename Element>
-Operand<Element> at(const Place& place) {
-  return {reinterpret_cast<Element*>(std::get<0>(place)), std::get<1>(place), std::get<2>(place)};
+void run(const std::string& instruction_set, const std::string& name, const std::string& dtype, int threads,
+         const Sizes& sizes, int option, const std::vector<Address>& addresses) {
+  const Kernel& found = kernel(instruction_set, name, dtype);
+  if (static_cast<int>(addresses.size()) != found.num_places)
+    throw std::invalid_argument(name + " takes " + std::to_string(found.num_places) + " tensors, not " +
+                                std::to_string(addresses.size()));
+  std::vector<Place> places;
+  places.reserve(addresses.size());
+  for (const auto& [address, batch_stride, time_stride] : addresses)
+    places.push_back({reinterpret_cast<void*>(address), batch_stride, time_stride});
+  const auto& [batch, time, channels] = sizes;
+  const nb::gil_scoped_release released;
+  found.run({{batch, time, channels}, places.data(), option, threads});
 }
 
 // A large output is mostly fresh from the system, and its page faults, one for 4 KiB, take longer than the scan
-// that writes it. Large pages of 2 MiB need 512 times fewer; twice their size surely holds a whole one.
-// A hint: where the system declines it, nothing changes.
-constexpr std::uintptr_t kWorthLargePages = std::uintptr_t{4} << 20;
-
-template <typename Real>
-void prefer_large_pages([[maybe_unused]] const Operand<Real>& output, [[maybe_unused]] const Shape& shape) {
+// that writes it. Large pages of 2 MiB need 512 times fewer. A hint: where the system declines it, nothing changes.
+void prefer_large_pages([[maybe_unused]] std::uintptr_t address, [[maybe_unused]] std::uintptr_t bytes) {
 #ifdef __linux__
-  const std::uintptr_t bytes = sizeof(Real) * shape.batch * shape.time * shape.channels;
-  if (bytes < kWorthLargePages) return;
   const std::uintptr_t page = sysconf(_SC_PAGESIZE);
-  const std::uintptr_t address = reinterpret_cast<std::uintptr_t>(output.data);
   const std::uintptr_t first = (address + page - 1) / page * page, last = (address + bytes) / page * page;
-  madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+  if (last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
 #endif
 }
 
-template <typename Real>
-void linear_scan(const std::string& instruction_set, int threads, const Sizes& shape, const Place& decay,
-                 const Place& drive, const Place& initial, const Place& reset, const Place& states,
-                 const Place& final) {
-  const LinearScanKernels& kernels = linear_scan_for(instruction_set);
-  const LinearScan<Real> scan = {shape_of(shape),       at<const Real>(decay),
-                                 at<const Real>(drive), at<const Real>(initial),
-                                 at<const std::uint8_t>(reset), at<Real>(states), at<Real>(final)};
-  prefer_large_pages(scan.states, scan.shape);
-  if constexpr (sizeof(Real) == sizeof(float)) kernels.forward_float(scan, threads);
-  else kernels.forward_double(scan, threads);
-}
-
-template <typename Real>
-void linear_scan_backward(const std::string& instruction_set, int threads, const Sizes& shape, const Place& decay,
-                          const Place& states, const Place& initial, const Place& reset, const Place& grad_states,
-                          const Place& grad_final, const Place& grad_decay, const Place& grad_drive,
-                          const Place& grad_initial) {
-  const LinearScanKernels& kernels = linear_scan_for(instruction_set);
-  const LinearScanBackward<Real> scan = {shape_of(shape),
-                                         at<const Real>(decay),
-                                         at<const Real>(states),
-                                         at<const Real>(initial),
-                                         at<const std::uint8_t>(reset),
-                                         at<const Real>(grad_states),
-                                         at<const Real>(grad_final),
-                                         at<Real>(grad_decay),
-                                         at<Real>(grad_drive),
-                                         at<Real>(grad_initial)};
-  prefer_large_pages(scan.grad_decay, scan.shape);
-  prefer_large_pages(scan.grad_drive, scan.shape);
-  if constexpr (sizeof(Real) == sizeof(float)) kernels.backward_float(scan, threads);
-  else kernels.backward_double(scan, threads);
-}
-
-template <typename Real>
-void bind(nb::module_& module, const std::string& dtype) {
-  module.def(("linear_scan_" + dtype).c_str(), linear_scan<Real>, "instruction_set"_a.noconvert(),
-             "threads"_a.noconvert(), "shape"_a.noconvert(), "decay"_a.noconvert(), "drive"_a.noconvert(),
-             "initial"_a.noconvert(), "reset"_a.noconvert(), "states"_a.noconvert(), "final"_a.noconvert(),
-             nb::call_guard<nb::gil_scoped_release>());
-  module.def(("linear_scan_backward_" + dtype).c_str(), linear_scan_backward<Real>, "instruction_set"_a.noconvert(),
-             "threads"_a.noconvert(), "shape"_a.noconvert(), "decay"_a.noconvert(), "states"_a.noconvert(),
-             "initial"_a.noconvert(), "reset"_a.noconvert(), "grad_states"_a.noconvert(),
-             "grad_final"_a.noconvert(), "grad_decay"_a.noconvert(), "grad_drive"_a.noconvert(),
-             "grad_initial"_a.noconvert(), nb::call_guard<nb::gil_scoped_release>());
+// True where the system's allocator listens.
+bool keep_freed_memory() {
+#ifdef __GLIBC__
+  // The largest that glibc takes for the first, and as good as never for the second.
+  return mallopt(M_MMAP_THRESHOLD, 1 << 30) && mallopt(M_TRIM_THRESHOLD, 2147483647);
+#else
+  return false;
+#endif
 }
 
 }  // namespace
@@ -153,6 +122,11 @@ NB_MODULE(_kernels, module) {
         return names;
       },
       "The instruction sets that this machine runs, the fastest last.");
-  statewise::bind<float>(module, "float32");
-  statewise::bind<double>(module, "float64");
+  module.def("run", statewise::run, "instruction_set"_a.noconvert(), "name"_a.noconvert(), "dtype"_a.noconvert(),
+             "threads"_a.noconvert(), "sizes"_a.noconvert(), "option"_a.noconvert(), "places"_a.noconvert(),
+             "Run one kernel on (address, batch stride, time stride) of each tensor.");
+  module.def("prefer_large_pages", statewise::prefer_large_pages, "address"_a.noconvert(), "size"_a.noconvert(),
+             "Ask the system for large pages in a range of memory.");
+  module.def("keep_freed_memory", statewise::keep_freed_memory,
+             "Have the allocator keep what is freed instead of giving it back to the system; for the whole process.");
 }

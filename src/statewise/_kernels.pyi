@@ -1,56 +1,16 @@
 """The C++ extension; csrc/module.cpp says what the arguments are."""
 
-_Place = tuple[int, int, int]
-_Sizes = tuple[int, int, int]
+from collections.abc import Sequence
 
 def instruction_sets() -> list[str]: ...
-def linear_scan_float32(
+def run(
     instruction_set: str,
+    name: str,
+    dtype: str,
     threads: int,
-    shape: _Sizes,
-    decay: _Place,
-    drive: _Place,
-    initial: _Place,
-    reset: _Place,
-    states: _Place,
-    final: _Place,
+    sizes: tuple[int, int, int],
+    option: int,
+    places: Sequence[tuple[int, int, int]],
 ) -> None: ...
-def linear_scan_float64(
-    instruction_set: str,
-    threads: int,
-    shape: _Sizes,
-    decay: _Place,
-    drive: _Place,
-    initial: _Place,
-    reset: _Place,
-    states: _Place,
-    final: _Place,
-) -> None: ...
-def linear_scan_backward_float32(
-    instruction_set: str,
-    threads: int,
-    shape: _Sizes,
-    decay: _Place,
-    states: _Place,
-    initial: _Place,
-    reset: _Place,
-    grad_states: _Place,
-    grad_final: _Place,
-    grad_decay: _Place,
-    grad_drive: _Place,
-    grad_initial: _Place,
-) -> None: ...
-def linear_scan_backward_float64(
-    instruction_set: str,
-    threads: int,
-    shape: _Sizes,
-    decay: _Place,
-    states: _Place,
-    initial: _Place,
-    reset: _Place,
-    grad_states: _Place,
-    grad_final: _Place,
-    grad_decay: _Place,
-    grad_drive: _Place,
-    grad_initial: _Place,
-) -> None: ...
+def prefer_large_pages(address: int, size: int) -> None: ...
+def keep_freed_memory() -> bool: ...

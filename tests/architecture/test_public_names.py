@@ -12,7 +12,10 @@ PUBLIC = {
         "studies", "tasks", "testing", "training",
     ],
     "statewise.core": ["MissingExtraError", "RunError", "StatewiseError", "UsageError", "state_bits"],
-    "statewise.ops": ["Choice", "available_kernels", "choose_kernel", "linear_scan"],
+    "statewise.ops": [
+        "Choice", "SoftmaxState", "available_kernels", "choose_kernel", "linear_scan", "min_gru_scan",
+        "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "softmax_scan",
+    ],
     "statewise.tasks": [
         "Batch", "Dyck", "IndexLookup", "Parity", "TASKS", "Task", "Text", "UNSCORED", "configure", "from_identity",
     ],

@@ -61,6 +61,14 @@ def test_forward_does_not_write_to_the_state_it_was_given(name):
     assert all(torch.equal(before, after) for before, after in zip(kept, state, strict=True))
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_batch_of_no_sequences_gives_none(variant):
+    for reset in (None, torch.zeros(0, 5, dtype=torch.bool)):
+        y, state = build(variant, 6, torch.float32)(torch.zeros(0, 5, 6), reset=reset)
+        assert y.shape == (0, 5, 6)
+        assert {len(leaf) for leaf in state} == {0}
+
+
 @pytest.mark.parametrize("name", MIXERS)
 def test_a_wrong_input_is_refused_with_its_shape(name):
     mixer = MIXERS[name](6)
@@ -68,10 +76,30 @@ def test_a_wrong_input_is_refused_with_its_shape(name):
         mixer(torch.zeros(2, 6, 5))
     with pytest.raises(ValueError, match=r"reset  \(2, 4\) torch.bool"):
         mixer(torch.zeros(2, 5, 6), reset=torch.zeros(2, 4, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"x  \(5, 6\)"):
+        mixer(torch.zeros(5, 6))
+    with pytest.raises(ValueError, match=r"reset  \(2, 5\) torch.int64"):
+        mixer(torch.zeros(2, 5, 6), reset=torch.zeros(2, 5, dtype=torch.int64))
     with pytest.raises(ValueError, match="width is 0"):
         MIXERS[name](0)
 
 
+def test_a_law_notices_a_mixer_that_writes_to_its_reset():
+    class Careless(Signed):
+        def forward(self, x, state=None, *, reset=None):
+            if reset is not None and reset.shape[1]:
+                reset[:, 0] = True
+            return super().forward(x, state, reset=reset)
+
+    with pytest.raises(AssertionError, match="the reset was written to"):
+        MIXER_LAWS["reset_is_separate_sequences"](Careless(6))
+
+
+def test_every_mixer_goes_by_its_own_name():
+    assert {name: cls.__name__.lower() for name, cls in MIXERS.items()} == {name: name for name in MIXERS}
+
+
 def test_facts_that_bounds_rely_on():
+    assert (Signed.recurrent, Signed.non_negative_decay) == (True, False)
     assert [cls.recurrent for cls in (MinGRU, MinLSTM, GRU, LSTM, Attention)] == [True, True, True, True, False]
     assert [cls.non_negative_decay for cls in (MinGRU, MinLSTM, GRU, LSTM, Attention)] == [True, True] + [False] * 3

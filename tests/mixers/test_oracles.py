@@ -64,8 +64,10 @@ def test_gates_that_saturate_stay_exact():
 
 
 def test_forget_bias_moves_the_initial_gate():
-    biases = [MinLSTM(64, forget_bias=bias).projection.bias[:64].mean().item() for bias in (0.0, 3.0)]
-    assert biases[1] - biases[0] == pytest.approx(3.0, abs=0.1)
+    for bias in (0.0, 3.0):
+        forget, write, candidate = MinLSTM(64, forget_bias=bias).projection.bias.detach().view(3, 64).mean(1).tolist()
+        assert forget == pytest.approx(bias, abs=0.1)
+        assert (write, candidate) == pytest.approx((0.0, 0.0), abs=0.1)
 
 
 @pytest.mark.parametrize(("cls", "theirs"), [(GRU, nn.GRU), (LSTM, nn.LSTM)])
@@ -80,15 +82,16 @@ def test_gru_and_lstm_are_torchs_with_copied_weights(x, cls, theirs):
         assert_close("final", left, right[0])
 
 
+@pytest.mark.parametrize("head_size", [2, 6])
 @pytest.mark.parametrize("positions", ["none", "rope"])
-def test_attention_is_a_loop_over_prefixes(x, positions):
-    layer = Attention(6, head_size=2, positions=positions).double()
-    query, key, value = layer.query_key_value(x).unflatten(-1, (3, 3, 2)).unbind(2)
+def test_attention_is_a_loop_over_prefixes(x, positions, head_size):
+    layer = Attention(6, head_size=head_size, positions=positions).double()
+    query, key, value = layer.query_key_value(x).unflatten(-1, (3, -1, head_size)).unbind(2)
     if positions == "rope":
         query, key = turned(query), turned(key)
-    outputs = torch.empty(2, 50, 3, 2, dtype=torch.float64)
+    outputs = torch.empty_like(value)
     for t in range(50):
-        logits = torch.einsum("bhd,bshd->bhs", query[:, t], key[:, : t + 1]) / 2**0.5
+        logits = torch.einsum("bhd,bshd->bhs", query[:, t], key[:, : t + 1]) / head_size**0.5
         outputs[:, t] = torch.einsum("bhs,bshd->bhd", logits.softmax(-1), value[:, : t + 1])
     assert_close("outputs", layer(x)[0], layer.output(outputs.flatten(2)))
 
@@ -113,9 +116,17 @@ def test_rotation_depends_on_distances_only():
 @pytest.mark.parametrize("taps", [1, 2, 4])
 def test_short_conv_is_torchs_depthwise_convolution_on_a_residual(x, taps):
     layer = ShortConv(6, taps=taps).double()
+    nn.init.normal_(layer.bias)
     weight = layer.weight.T.flip(1)[:, None]
     convolved = F.conv1d(F.pad(x.transpose(1, 2), (taps - 1, 0)), weight, layer.bias, groups=6)
     assert_close("outputs", layer(x)[0], x + convolved.transpose(1, 2))
+
+
+@pytest.mark.parametrize("taps", [1, 4])
+def test_a_short_conv_starts_with_the_weights_of_torchs(taps):
+    ours, theirs = ShortConv(2000, taps=taps).weight, nn.Conv1d(2000, 2000, taps, groups=2000).weight
+    assert ours.abs().max().item() == pytest.approx(theirs.abs().max().item(), rel=0.01)
+    assert ours.std().item() == pytest.approx(theirs.std().item(), rel=0.05)
 
 
 def test_wrong_options_name_the_value():

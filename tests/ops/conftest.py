@@ -1,7 +1,24 @@
-"""Fixtures for the recurrences."""
+"""Fixtures for the recurrences. Triton's interpreter runs its kernels on CPU tensors, where asked before the import."""
+
+import os
+import sys
+
+if "triton" not in sys.modules:
+    os.environ["TRITON_INTERPRET"] = "1"
 
 import pytest
 import torch
+
+from ops.scans import has_interpreter
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _small_tiles():
+    """Channels that outnumber a program's at a width that the interpreter is quick at."""
+    with pytest.MonkeyPatch.context() as patch:
+        if has_interpreter():
+            patch.setattr("statewise.ops.triton.BLOCK_D", 16)
+        yield
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from statewise import _kernels, ops
+from statewise import _kernels
 from statewise.core.errors import UsageError
 from statewise.ops import Choice, available_kernels, choose_kernel, linear_scan
 from statewise.ops.choice import instruction_set
@@ -18,12 +18,17 @@ SHAPE = (8, 4096, 256)
     [
         ("cpu", torch.float32, "cpu", "float32 on the CPU"),
         (torch.device("cpu"), torch.float64, "cpu", "float64 on the CPU"),
-        ("cpu", torch.bfloat16, "reference", "not bfloat16"),
-        ("cpu", torch.complex64, "reference", "not complex64"),
-        ("cuda:1", torch.float32, "reference", "no kernel takes tensors on cuda"),
+        ("cpu", torch.bfloat16, "cpu", "bfloat16 on the CPU"),
+        ("cpu", torch.float16, "reference", "do not take float16"),
+        ("cpu", torch.complex64, "cpu", "complex64 on the CPU"),
+        ("cuda:1", torch.float32, "triton", "float32 on a GPU"),
+        ("cuda", torch.complex64, "reference", "no kernel takes tensors on cuda"),
+        ("mps", torch.float32, "reference", "no kernel takes tensors on mps"),
     ],
 )
 def test_the_choice_is_a_function_of_device_and_dtype(device, dtype, kernel, because):
+    if kernel == "triton":
+        pytest.importorskip("triton", reason="triton is published for Linux only")
     choice = choose_kernel(device=device, dtype=dtype, shape=SHAPE)
     assert choice.kernel == kernel
     assert because in choice.because
@@ -52,7 +57,8 @@ def test_portable_is_on_every_machine_and_forcible():
     ("kernel", "dtype", "expected"),
     [
         (None, torch.float32, _kernels.instruction_sets()[-1]),
-        (None, torch.bfloat16, "reference"),
+        (None, torch.bfloat16, _kernels.instruction_sets()[-1]),
+        (None, torch.float16, "reference"),
         ("cpu", torch.float64, _kernels.instruction_sets()[-1]),
         ("cpu-portable", torch.float32, "portable"),
         ("reference", torch.float32, "reference"),
@@ -77,16 +83,15 @@ def test_what_is_asked_for_runs_forwards_and_backwards(kernel, dtype, expected, 
 
 
 def test_the_extension_refuses_what_this_machine_lacks():
-    nothing = (0, 0, 0)
-    with pytest.raises(ValueError, match="does not run the instruction set sse9"):
-        _kernels.linear_scan_float32("sse9", 1, (0, 0, 0), *[nothing] * 6)
+    with pytest.raises(ValueError, match="no kernel linear_scan for float32 and sse9 instructions on this machine"):
+        _kernels.run("sse9", "linear_scan", "float32", 1, (0, 0, 0), 0, [])
+
+
+def test_the_extension_counts_its_tensors():
+    with pytest.raises(ValueError, match="linear_scan takes 6 tensors, not 5"):
+        _kernels.run("portable", "linear_scan", "float32", 1, (0, 0, 0), 0, [(0, 0, 0)] * 5)
 
 
 def test_the_extension_converts_nothing():
-    nothing = (0, 0, 0)
     with pytest.raises(TypeError, match="incompatible function arguments"):
-        _kernels.linear_scan_float32("portable", np.int64(1), (0, 0, 0), *[nothing] * 6)
-
-
-def test_the_facade_is_these_names():
-    assert ops.__all__ == ["Choice", "available_kernels", "choose_kernel", "linear_scan"]
+        _kernels.run("portable", "linear_scan", "float32", np.int64(1), (0, 0, 0), 0, [(0, 0, 0)] * 6)

@@ -11,8 +11,9 @@ directly: the same function, exact to rounding at any length, where the log-spac
 import torch
 from torch import Tensor
 
-from statewise.mixers.candidate import activation_of
 from statewise.mixers.scan_mixer import ScanMixer
+from statewise.ops import min_gru_scan_packed
+from statewise.ops.gated_scan.gates import MinGru, activate, require_activation
 
 
 class MinGRU(ScanMixer):
@@ -33,10 +34,17 @@ class MinGRU(ScanMixer):
 
     def __init__(self, width: int, *, expansion: int = 1, activation: str = "g") -> None:
         super().__init__(width, expansion=expansion)
-        self.activation = activation_of("MinGRU", activation)
+        self.gates = MinGru(require_activation("MinGRU", activation))
 
     def decay_and_drive(self, *projected: Tensor) -> tuple[Tensor, Tensor]:
         """1 − z and z ⊙ c from the gate's and the candidate's pre-activations."""
-        gate, candidate = projected
-        # σ(−u) rather than 1 − σ(u): exact where the gate saturates.
-        return torch.sigmoid(-gate), torch.sigmoid(gate) * self.activation(candidate)
+        return self.gates.decay_and_drive(*projected)
+
+    def scan(self, projected: Tensor, initial: Tensor | None, reset: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Gates and scan in one kernel."""
+        return min_gru_scan_packed(projected, initial, reset=reset, activation=self.gates.activation)
+
+    def advance(self, projected: Tensor, hidden: Tensor) -> Tensor:
+        """One step as an interpolation: half the operators, which is what a single token pays for."""
+        gate, candidate = projected.chunk(2, dim=-1)
+        return torch.lerp(hidden, activate(candidate, self.gates.activation), torch.sigmoid(gate))

@@ -9,11 +9,11 @@ Source: Feng et al., arXiv 2410.01201, §3.2 and its appendix, algorithms 3 and 
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from statewise.mixers.candidate import activation_of
 from statewise.mixers.scan_mixer import ScanMixer
+from statewise.ops import min_lstm_scan_packed
+from statewise.ops.gated_scan.gates import MinLstm, require_activation
 
 
 class MinLSTM(ScanMixer):
@@ -45,17 +45,17 @@ class MinLSTM(ScanMixer):
         forget_bias: float = 3.0,
     ) -> None:
         super().__init__(width, expansion=expansion)
-        self.activation = activation_of("MinLSTM", activation)
-        self.normalise = normalise
+        self.gates = MinLstm(require_activation("MinLSTM", activation), normalise=normalise)
         with torch.no_grad():
             self.projection.bias[: self.units] += forget_bias
 
     def decay_and_drive(self, *projected: Tensor) -> tuple[Tensor, Tensor]:
         """The forget share, and the input share times the candidate, from their pre-activations."""
-        forget, write, candidate = projected
-        content = self.activation(candidate)
-        if not self.normalise:
-            return torch.sigmoid(forget), torch.sigmoid(write) * content
-        # f/(f+i) = σ(log f − log i) and log σ(u) = −softplus(−u): no quotient that can be 0/0.
-        odds = F.softplus(-write) - F.softplus(-forget)
-        return torch.sigmoid(odds), torch.sigmoid(-odds) * content
+        return self.gates.decay_and_drive(*projected)
+
+    def scan(self, projected: Tensor, initial: Tensor | None, reset: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Gates and scan in one kernel."""
+        gates = self.gates
+        return min_lstm_scan_packed(
+            projected, initial, reset=reset, activation=gates.activation, normalise=gates.normalise
+        )

@@ -28,7 +28,7 @@ def run_with_resets(
     lengths = torch.diff(begins, append=begins.new_tensor([reset.numel()]))
     packed = pack_sequence(x.flatten(0, 1).split(lengths.tolist()), enforce_sorted=False)
 
-    carried = (times == 0) & ~reset[rows, times]
+    carried = ~reset[rows, times]
     pieces = tuple(torch.where(carried[:, None], part[rows], 0)[None] for part in initial)
     outputs, finals = run(packed, pieces)
 

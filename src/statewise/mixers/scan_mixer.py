@@ -55,19 +55,30 @@ class ScanMixer(Mixer):
     def decay_and_drive(self, *projected: Tensor) -> tuple[Tensor, Tensor]:
         """Decay and drive (…, E) from `projections` tensors (…, E)."""
 
+    def scan(self, projected: Tensor, initial: Tensor | None, reset: Tensor | None) -> tuple[Tensor, Tensor]:
+        """States (B, T, E) and the last one, from the projections side by side, (B, T, projections · E).
+
+        Overridden where one kernel does the formula and the scan together; both must agree.
+        """
+        decay, drive = self.decay_and_drive(*projected.chunk(self.projections, dim=-1))
+        return linear_scan(decay, drive, initial, reset=reset)
+
+    def advance(self, projected: Tensor, hidden: Tensor) -> Tensor:
+        """The next hidden state (B, E) from the projections side by side, (B, projections · E)."""
+        decay, drive = self.decay_and_drive(*projected.chunk(self.projections, dim=-1))
+        return decay * hidden + drive
+
     def forward(
         self, x: Tensor, state: ScanState | None = None, *, reset: Tensor | None = None
     ) -> tuple[Tensor, ScanState]:
         """Outputs (B, T, D) and the state after the last token; see `Mixer.forward`."""
         self.check_input(x, reset)
-        decay, drive = self.decay_and_drive(*self.projection(x).chunk(self.projections, dim=-1))
-        states, final = linear_scan(decay, drive, None if state is None else state.hidden, reset=reset)
+        states, final = self.scan(self.projection(x), None if state is None else state.hidden, reset)
         return self.output(states), ScanState(final)
 
     def step(self, x: Tensor, state: ScanState) -> tuple[Tensor, ScanState]:
         """One token (B, D); see `Mixer.step`."""
-        decay, drive = self.decay_and_drive(*self.projection(x).chunk(self.projections, dim=-1))
-        hidden = decay * state.hidden + drive
+        hidden = self.advance(self.projection(x), state.hidden)
         return self.output(hidden), ScanState(hidden)
 
     def initial_state(

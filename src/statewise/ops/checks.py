@@ -6,6 +6,42 @@ import torch
 from torch import Tensor
 
 from statewise.core.errors import UsageError
+from statewise.ops.choice import require_kernel
+
+
+def require_scan(
+    where: str,
+    values: dict[str, Tensor],
+    initial: Tensor | None,
+    reset: Tensor | None,
+    kernel: str | None,
+    *,
+    real: bool = False,
+) -> None:
+    """Raise a UsageError unless the arguments of a scan fit together.
+
+    values   (B, T, D) each, by name
+    initial  (B, D), reset (B, T) bool, or None
+    real     no complex dtype
+
+    >>> require_scan("linear_scan", {"drive": torch.zeros(1, 2, 3)}, torch.zeros(1, 3), None, "cpu")
+    """
+    given = values if initial is None else {**values, "initial": initial}
+    masks = {} if reset is None else {"reset": reset}
+    require_tensors(where, **given, **masks)
+    require_same_shape(where, "(B, T, D)", **values)
+    first = next(iter(values.values()))
+    batch, length, channels = first.shape
+    require_same_dtype(where, real=real, **given)
+    require_same_device(where, **given, **masks)
+    if initial is not None:
+        how = "One state for all sequences: initial.expand(B, D)."
+        require_shape(where, "initial", initial, (batch, channels), "(B, D)", how)
+    if reset is not None:
+        require_bool(where, "reset", reset)
+        require_shape(where, "reset", reset, (batch, length), "(B, T)", "One flag for every token of every sequence.")
+    if kernel is not None:
+        require_kernel(where, kernel, device=first.device, dtype=first.dtype)
 
 
 def require_tensors(where: str, **values: Any) -> None:
@@ -46,16 +82,17 @@ def require_shape(where: str, name: str, tensor: Tensor, needed: tuple[int, ...]
         )
 
 
-def require_same_dtype(where: str, **tensors: Tensor) -> None:
-    """Raise a UsageError unless the tensors have one dtype, real or complex floating point.
+def require_same_dtype(where: str, *, real: bool = False, **tensors: Tensor) -> None:
+    """Raise a UsageError unless the tensors have one dtype, floating point, or complex where `real` is false.
 
     >>> require_same_dtype("linear_scan", decay=torch.zeros(1), drive=torch.zeros(1))
     """
     dtypes = {tensor.dtype for tensor in tensors.values()}
-    if len(dtypes) == 1 and all(dtype.is_floating_point or dtype.is_complex for dtype in dtypes):
+    if len(dtypes) == 1 and all(dtype.is_floating_point or (dtype.is_complex and not real) for dtype in dtypes):
         return
+    kind = "real floating-point" if real else "floating-point"
     raise UsageError(
-        f"{where}: {' and '.join(tensors)} must have the same floating-point dtype.\n"
+        f"{where}: {' and '.join(tensors)} must have the same {kind} dtype.\n"
         f"{_listing({name: _dtype_name(tensor.dtype) for name, tensor in tensors.items()})}\n"
         "Convert with .to(dtype); under autocast, all of them."
     )

@@ -106,7 +106,9 @@ def reset_is_separate_sequences(mixer: Mixer) -> None:
     x, state = inputs_of(mixer), later_state(mixer)
     reset = torch.zeros(BATCH, LENGTH, dtype=torch.bool)
     reset[0, 0] = reset[1, 5] = reset[1, 6] = reset[2, LENGTH - 1] = True
-    outputs, _ = mixer(x, state, reset=reset)
+    given = reset.clone()
+    outputs, _ = mixer(x, state, reset=given)
+    assert torch.equal(given, reset), "the reset was written to"
     for row in range(BATCH):
         starts = [t for t in range(1, LENGTH) if reset[row, t]]
         carried = None if reset[row, 0] else row_of(state, row)
@@ -121,9 +123,10 @@ def reset_goes_on_like_a_fresh_start(mixer: Mixer) -> None:
     reset = torch.zeros(BATCH, LENGTH, dtype=torch.bool)
     reset[:, 7] = True
     _, state = mixer(x[:, :8], later_state(mixer), reset=reset[:, :8])
-    continued, _ = mixer(x[:, 8:], state)
     fresh, _ = mixer(x[:, 7:])
-    assert_close("outputs after the reset", continued, fresh[:, 1:])
+    for name, later in (("outputs after the reset", None), ("outputs where nothing is reset any more", reset[:, 8:])):
+        continued, _ = mixer(x[:, 8:], state, reset=later)
+        assert_close(name, continued, fresh[:, 1:])
 
 
 def no_gradient_crosses_a_reset(mixer: Mixer) -> None:

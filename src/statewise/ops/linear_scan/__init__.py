@@ -9,25 +9,13 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from statewise.core.errors import UsageError
-from statewise.ops.checks import (
-    require_bool,
-    require_same_device,
-    require_same_dtype,
-    require_same_shape,
-    require_shape,
-    require_tensors,
-)
-from statewise.ops.choice import require_kernel
+from statewise.ops.checks import require_scan
+from statewise.ops.forward_mode import apply_in_reverse
 from statewise.ops.linear_scan.raw import backward_op, forward_op
 
 __all__ = ["linear_scan"]
 
 NAME = "linear_scan"
-# A `jvp` of our own would end torch.compile, which takes no Function that has one.
-FORWARD_MODE = """linear_scan: forward-mode derivatives (jvp, jacfwd, dual tensors) are not available.
-Use reverse mode, to any order: backward, torch.func.grad, vjp, jacrev. Or differentiate the loop itself:
-from statewise.ops.linear_scan.reference import linear_scan."""
 
 
 def linear_scan(
@@ -60,13 +48,8 @@ def linear_scan(
     >>> states.flatten().tolist(), final.tolist()
     ([1.0, 1.5, 1.75], [[1.75]])
     """
-    _check(decay, drive, initial, reset, kernel)
-    try:
-        states, final = LinearScan.apply(decay, drive, initial, reset, kernel)  # type: ignore[no-untyped-call]
-    except NotImplementedError as error:
-        if "jvp" not in str(error):
-            raise
-        raise UsageError(FORWARD_MODE) from error
+    require_scan(NAME, {"decay": decay, "drive": drive}, initial, reset, kernel)
+    states, final = apply_in_reverse(NAME, NAME, LinearScan, decay, drive, initial, reset, kernel)
     return states, final
 
 
@@ -174,24 +157,3 @@ def _shifted_back(on_previous: Tensor) -> tuple[Tensor, Tensor]:
 def _masked(values: Tensor, reset: Tensor | None) -> Tensor:
     """Values (B, T, D), zero where reset."""
     return values if reset is None else values.masked_fill(reset.unsqueeze(-1), 0)
-
-
-def _check(decay: Tensor, drive: Tensor, initial: Tensor | None, reset: Tensor | None, kernel: str | None) -> None:
-    """Raise a UsageError unless the arguments fit together."""
-    values = {"decay": decay, "drive": drive}
-    if initial is not None:
-        values["initial"] = initial
-    masks = {} if reset is None else {"reset": reset}
-    require_tensors(NAME, **values, **masks)
-    require_same_shape(NAME, "(B, T, D)", decay=decay, drive=drive)
-    batch, length, channels = drive.shape
-    require_same_dtype(NAME, **values)
-    require_same_device(NAME, **values, **masks)
-    if initial is not None:
-        how = "One state for all sequences: initial.expand(B, D)."
-        require_shape(NAME, "initial", initial, (batch, channels), "(B, D)", how)
-    if reset is not None:
-        require_bool(NAME, "reset", reset)
-        require_shape(NAME, "reset", reset, (batch, length), "(B, T)", "One flag for every token of every sequence.")
-    if kernel is not None:
-        require_kernel(NAME, kernel, device=drive.device, dtype=drive.dtype)

@@ -3,7 +3,7 @@
     h_t = a_t · h_{t-1} + b_t,    t = 1 … T,    h_0 given;  h_{t-1} is 0 where reset_t
 
 B batch, T time, D channels. This file is the definition; the kernels beside it promise to agree with it
-to the tolerances in tests/tolerances.py.
+to the tolerances in statewise.testing.compare.
 """
 
 import torch
