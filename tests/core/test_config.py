@@ -75,6 +75,21 @@ def test_the_digest_depends_on_every_value_and_on_the_order_of_sequences():
     assert len({digest(each) for each in (outer, *others)}) == 5
 
 
+@dataclass(frozen=True, kw_only=True)
+class Floats:
+    rate: float = 0.5
+    time: float | None = None
+    count: int = 1
+    free: Any = None
+
+
+def test_a_whole_number_and_the_same_float_are_one_configuration_where_floats_are_asked_for():
+    assert canonical(Floats(rate=1, time=2, free=3)) == '{"count":1,"free":3,"rate":1.0,"time":2.0}'
+    assert digest(Floats(rate=1, time=2)) == digest(Floats(rate=1.0, time=2.0))
+    assert digest(Floats(free=3)) != digest(Floats(free=3.0))
+    assert digest(Floats(rate=True)) != digest(Floats(rate=1.0))
+
+
 def test_the_digest_is_the_beginning_of_the_hash_of_the_text():
     expected = hashlib.sha256(b'{"a":[1,"x"],"b":0.1}').hexdigest()
     assert digest({"b": 0.1, "a": (1, "x")}) == expected[:16]

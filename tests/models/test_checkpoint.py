@@ -3,6 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from statewise.core import RunError
+from statewise.core.config import canonical
 from statewise.core.random import seeded
 from statewise.models import LanguageModel, load_model, save_model
 
@@ -46,4 +47,33 @@ def test_weights_that_do_not_fit_the_configuration_are_refused(saved, tmp_path):
     metadata = {"statewise.model": '{"vocabulary": 7, "width": 8}'}
     save_file(model.state_dict(), tmp_path / "other.safetensors", metadata=metadata)
     with pytest.raises(RunError, match="does not hold a whole model"):
+        load_model(tmp_path / "other.safetensors")
+
+
+def test_a_tensor_too_few_or_too_many_is_refused(saved, tmp_path):
+    model, _ = saved
+    metadata = {"statewise.model": canonical(model.config)}
+    whole = model.state_dict()
+    for weights, name in (
+        ({name: tensor for name, tensor in whole.items() if name != "norm.weight"}, "norm.weight"),
+        ({**whole, "extra.weight": torch.zeros(1)}, "extra.weight"),
+    ):
+        save_file(weights, tmp_path / "other.safetensors", metadata=metadata)
+        with pytest.raises(RunError, match=f'does not hold a whole model: (.|\n)*"{name}"'):
+            load_model(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "does not hold a whole model: Expecting property name"),
+        ("[]", "does not describe a model: .* is of type list"),
+        ('{"vocabulary": 7, "colour": 3}', "does not describe a model: .* has no setting 'colour'"),
+        ('{"vocabulary": 7, "stack": "leaky"}', "does not describe a model: unknown model 'leaky'"),
+    ],
+)
+def test_a_configuration_of_no_model_is_refused(saved, tmp_path, text, message):
+    model, _ = saved
+    save_file(model.state_dict(), tmp_path / "other.safetensors", metadata={"statewise.model": text})
+    with pytest.raises(RunError, match=f"other.safetensors {message}"):
         load_model(tmp_path / "other.safetensors")

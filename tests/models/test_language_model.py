@@ -56,6 +56,46 @@ def test_packed_sequences_do_not_meet(stack, positions):
     assert_close("after", after, model.step(torch.tensor([1]), model(third)[1])[0])
 
 
+@pytest.mark.parametrize("positions", ["none", "learned", "rope"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_reset_while_sequences_go_on_concerns_its_own_sequence(stack, positions):
+    model = build(stack=stack, conv=3 if stack in CONV else 0, **placed(positions))
+    before, read = tokens(3, 6, seed=1), tokens(3, 9, seed=2)
+    reset = torch.zeros(3, 9, dtype=torch.bool)
+    reset[0, 0] = reset[1, 4] = True
+    logits, state = model(read, model(before)[1], reset=reset)
+    after, _ = model.step(torch.ones(3, dtype=torch.int64), state)
+    for row, alone in enumerate([read[:1], read[1:2, 4:], torch.cat([before[2:], read[2:]], 1)]):
+        expected, _ = model(torch.cat([alone, torch.tensor([[1]])], 1))
+        length = min(9, alone.shape[1])
+        assert_close(f"row {row}", logits[row, 9 - length :], expected[0, -length - 1 : -1])
+        assert_close(f"row {row}, one more", after[row], expected[0, -1])
+
+
+@pytest.mark.parametrize("positions", ["none", "learned", "rope"])
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_tokens_give_no_logits_and_leave_the_state(stack, positions):
+    model = build(stack=stack, conv=3 if stack in CONV else 0, **placed(positions))
+    _, state = model(tokens(2, 5))
+    for reset in (None, torch.zeros(2, 0, dtype=torch.bool)):
+        logits, after = model(tokens(2, 0), state, reset=reset)
+        assert logits.shape == (2, 0, 11)
+        assert all(torch.equal(one, other) for one, other in zip(leaves(state), leaves(after), strict=True))
+
+
+@pytest.mark.parametrize("positions", ["none", "learned", "rope"])
+def test_positions_are_known_in_one_way(positions):
+    model = build(stack="attention+gru", **placed(positions))
+    assert model.blocks[0].mixer.positions == ("rope" if positions == "rope" else "none")
+    assert (model.places is None) == (positions != "learned")
+
+
+def test_embeddings_start_small():
+    model = LanguageModel(vocabulary=300, width=50, **placed("learned"))
+    for table in (model.embedding, model.places):
+        assert table.weight.std().item() == pytest.approx(0.02, rel=0.1)
+
+
 def test_state_bits_are_those_of_the_tensors_carried():
     carried = {
         "mingru": 32 * 6,
@@ -95,6 +135,7 @@ def test_a_place_beyond_the_learned_ones_is_refused():
         ({"vocabulary": 0}, "vocabulary is 0"),
         ({"width": 0}, "width is 0"),
         ({"depth": 0}, "depth is 0"),
+        ({"stack": "gru", "expansion": 0}, "model: expansion is 0"),
         ({"feed_forward": -1}, "feed_forward is -1"),
         ({"conv": -1}, "conv is -1"),
         ({"positions": "rotary"}, "positions is 'rotary'; it must be one of none, learned, rope"),
@@ -140,10 +181,24 @@ def test_sampling_follows_its_generator_and_its_distribution():
     assert (torch.bincount(draws[0], minlength=11) / 4000 - expected).abs().max() < 0.03
 
 
+@pytest.mark.parametrize("temperature", [0.5, 2.0])
+def test_the_temperature_divides_the_logits(temperature):
+    model = build()
+    with torch.no_grad():
+        model.head.weight *= 5
+    prompt, generator = tokens(1, 4), torch.Generator().manual_seed(0)
+    (draws,) = model.generate(prompt.expand(4000, -1), 1, temperature=temperature, generator=generator)
+    expected = (model(prompt)[0][0, -1] / temperature).softmax(-1)
+    assert (torch.bincount(draws, minlength=11) / 4000 - expected).abs().max() < 0.03
+    assert (expected - model(prompt)[0][0, -1].softmax(-1)).abs().max() > 0.1
+
+
 def test_generation_refuses_what_it_cannot_do():
     with pytest.raises(ValueError, match="prompt is empty"):
         next(build().generate(tokens(1, 0), 1, temperature=0))
     with pytest.raises(ValueError, match="temperature is -1"):
         next(build().generate(tokens(1, 1), 1, temperature=-1))
+    with pytest.raises(ValueError, match="temperature is nan"):
+        next(build().generate(tokens(1, 1), 1, temperature=float("nan"), generator=torch.Generator()))
     with pytest.raises(ValueError, match="generator is None"):
         next(build().generate(tokens(1, 1), 1))

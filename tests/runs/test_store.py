@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,6 +91,22 @@ def test_records_come_in_the_order_of_names(store):
         keep(store, {"seed": seed}, "diverged" if seed == 2 else "finished")
     names = [record.name for record in store.records()]
     assert names == sorted(digest({"seed": seed}) for seed in range(5))
+
+
+@pytest.mark.parametrize("copy", ["0-copy", "my best run"])
+def test_a_copy_of_a_run_is_not_a_second_run(store, copy):
+    folder = keep(store, {"seed": 1})
+    shutil.copytree(folder, store.root / copy)
+    edit(store.root / copy, lambda plain: plain.update(because="a copy"))
+    assert list(store.records()) == [record_of({"seed": 1})]
+
+
+def test_a_run_whose_folder_was_renamed_is_still_reported_in_its_place(store):
+    for seed in range(3):
+        folder = keep(store, {"seed": seed})
+        folder.rename(store.root / f"seed {seed}")
+    names = [record.name for record in store.records()]
+    assert names == sorted(digest({"seed": seed}) for seed in range(3))
 
 
 def test_what_was_never_run_is_not_found(store):

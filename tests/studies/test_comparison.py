@@ -2,8 +2,8 @@
 
 import pytest
 
-from statewise.studies import PRESETS, Comparison, RunConfig
-from statewise.tasks import TASKS
+from statewise.studies import PRESETS, Comparison, EvaluationConfig, RunConfig
+from statewise.tasks import TASKS, IndexLookup, Text
 
 
 def test_every_combination_is_a_run_with_its_own_name():
@@ -97,3 +97,67 @@ def test_the_capacity_meter_runs_where_it_applies():
 def test_what_cannot_be_is_refused_before_anything_runs(asked, message):
     with pytest.raises(ValueError, match=message):
         Comparison(**asked).plan()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_what_was_not_asked_is_the_presets(name):
+    preset = PRESETS[name]
+    (run,) = Comparison(tasks=(name,), models=("gru",), seeds=(0,)).plan()
+    for part, fields in (
+        (run.model, ("width", "depth", "expansion", "conv", "feed_forward", "positions")),
+        (
+            run.training,
+            (
+                "steps",
+                "batch_size",
+                "learning_rate",
+                "warmup",
+                "weight_decay",
+                "evaluate_every",
+                "solved_at",
+            ),
+        ),
+        (run.evaluation, ("sizes", "examples")),
+    ):
+        assert {field: getattr(part, field) for field in fields} == {field: getattr(preset, field) for field in fields}
+
+
+def test_a_convolution_can_be_asked_for_and_left_out():
+    for taps in (0, 3):
+        (run,) = Comparison(tasks=("text",), models=("gru",), seeds=(0,), conv=taps).plan()
+        assert run.model.conv == taps
+
+
+def test_the_vocabulary_and_the_places_are_enough_for_the_largest_size_of_either_kind():
+    task = IndexLookup(alphabet=8, queries=2)
+    for sizes, train_sizes in (((8,), (20,)), ((20,), (8,))):
+        (run,) = Comparison(
+            tasks=("index-lookup",), models=("gru",), seeds=(0,), sizes=sizes, train_sizes=train_sizes,
+            settings=("alphabet=8", "queries=2"),
+        ).plan()  # fmt: skip
+        assert (run.model.vocabulary, run.model.max_length) == (task.vocabulary(20), task.length(20))
+
+
+def test_a_corpus_that_was_asked_for_is_the_one_of_the_run(tmp_path):
+    (tmp_path / "corpus").write_bytes(bytes(20_000))
+    (run,) = Comparison(tasks=("text",), models=("gru",), seeds=(0,), file=str(tmp_path / "corpus")).plan()
+    assert run.task == Text(file=str(tmp_path / "corpus")).identity()
+
+
+def test_a_size_to_report_is_checked_though_others_are_trained_on():
+    with pytest.raises(ValueError, match="size is 7; it must be a positive multiple of 2"):
+        Comparison(tasks=("dyck",), sizes=(7,), train_sizes=(8,)).plan()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"sizes": ()}, "there are no sizes; name at least one"),
+        ({"sizes": (4,), "examples": 0}, "examples is 0; it must be at least 1"),
+        ({"sizes": (4,), "strings": 1}, "strings is 1; it must be 0 or at least 2"),
+        ({"sizes": (4,), "strings": -2}, "strings is -2"),
+    ],
+)
+def test_an_evaluation_of_nothing_is_refused(asked, message):
+    with pytest.raises(ValueError, match=message):
+        EvaluationConfig(**asked)

@@ -1,20 +1,29 @@
 """The executor: skips what is done, survives crashes, deaths and interrupts, and leaves no half-written run."""
 
 import json
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
+from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 
 import pytest
 import torch
 
+from statewise.core.errors import UsageError
 from statewise.core.events import Evaluated, Finished
+from statewise.models import ModelConfig
 from statewise.runs import RunStore
 from statewise.studies import load, local, run_all
+from statewise.studies.local import interrupts_held
+from statewise.tasks import Text
+from studies.prepared import leave_a_mark
 
 
 def folders(root):
@@ -55,11 +64,70 @@ def test_processes_give_the_same_numbers_as_one(tmp_path, watcher, make_run):
     runs = [make_run(seed) for seed in range(3)]
     alone = run_all(runs, RunStore(tmp_path / "one"), watcher, workers=1)
     torch_threads = torch.get_num_threads()
-    many = run_all(runs, RunStore(tmp_path / "many"), watcher, workers=2)
-    assert torch.get_num_threads() == torch_threads
+    try:
+        torch.set_num_threads(6)
+        many = run_all(runs, RunStore(tmp_path / "many"), watcher, workers=2)
+        assert torch.get_num_threads() == 6
+    finally:
+        torch.set_num_threads(torch_threads)
+    assert {record.environment["threads"] for record in many} == {3}
+    assert watcher.begun == 2 * [run.name for run in runs]
+    assert multiprocessing.active_children() == []
     assert [record.results for record in many] == [record.results for record in alone]
     assert sorted(watcher.ended) == sorted(2 * [run.name for run in runs])
     assert any(isinstance(event, Finished) for _, event in watcher.events)
+
+
+def test_every_process_that_runs_something_is_prepared_once_before_it(tmp_path, store, watcher, make_run):
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    records = run_all(
+        [make_run(seed) for seed in range(3)], store, watcher, workers=2, prepare=partial(leave_a_mark, marks)
+    )
+    assert [record.status for record in records] == ["finished"] * 3
+    assert len(folders(marks)) == 2
+    assert str(os.getpid()) not in folders(marks)
+
+
+def test_this_process_is_prepared_before_its_first_run_and_not_for_nothing(store, watcher, make_run):
+    begun = []
+    for seeds in ((0, 1), (0, 1), (2,)):
+        before = list(watcher.begun)
+        run_all(
+            [make_run(seed) for seed in seeds], store, watcher, workers=1,
+            prepare=lambda before=before: begun.append(watcher.begun == before),
+        )  # fmt: skip
+    assert begun == [True, True]
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, watcher, make_run):
+    (tmp_path / "file").touch()
+    with pytest.raises(UsageError, match="runs cannot be written"):
+        run_all([make_run()], RunStore(tmp_path / "file"), watcher, workers=1)
+    assert watcher.begun == []
+
+
+def test_records_come_in_the_order_asked_whatever_was_there(store, watcher, make_run):
+    runs = [make_run(seed) for seed in range(3)]
+    run_all(runs[1:2], store, watcher, workers=1)
+    records = run_all(runs, store, watcher, workers=1)
+    assert [record.name for record in records] == [run.name for run in runs]
+    assert watcher.skipped == [runs[1].name]
+
+
+def test_a_corpus_that_was_edited_since_the_plan_is_a_crashed_run_that_says_so(tmp_path, store, watcher, make_run):
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_bytes(bytes(range(256)) * 20)
+    task = Text(file=str(corpus)).identity()
+    run = replace(make_run(), task=task, model=ModelConfig(vocabulary=256, width=4))
+    (fine,) = run_all([run], store, watcher, workers=1)
+    assert fine.status == "finished"
+    run = replace(run, seed=1)
+    corpus.write_bytes(b"other" * 1000)
+    (crashed,) = run_all([run], store, watcher, workers=1)
+    assert crashed.status == "crashed"
+    assert crashed.because.startswith(f"UsageError: text: {corpus} is not what was planned")
+    assert "\n" not in crashed.because
 
 
 def test_a_run_that_raises_is_a_record_and_is_tried_again(store, watcher, make_run, monkeypatch):
@@ -85,26 +153,51 @@ def test_a_run_that_raises_is_a_record_and_is_tried_again(store, watcher, make_r
     assert folders(store.root) == {run.name for run in runs}
 
 
-def test_a_worker_that_dies_costs_one_run(store, watcher, make_run):
-    class Assassin(type(watcher)):
-        """Kills the first worker as soon as it says something."""
+def signalling(watcher, store, number, victims):
+    """A watcher that sends a signal to the workers of the first few runs as soon as they say something."""
 
+    class Signalling(type(watcher)):
         def event(self, run, event):
-            if not self.events:
+            heard = {name for name, _ in self.events}
+            if run.name not in heard and len(heard) < victims:
                 child = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
                 workers = [int(pid) for pid in child.read_text().split()]
                 busy = next(path.name for path in store.root.glob(".partial-*") if run.name in path.name)
-                os.kill(next(pid for pid in workers if busy.endswith(f"-{pid}")), signal.SIGKILL)
+                os.kill(next(pid for pid in workers if busy.endswith(f"-{pid}")), number)
             super().event(run, event)
 
     if not Path("/proc/self/task").exists():
         pytest.skip("needs /proc to find the worker")
+    return Signalling()
+
+
+@pytest.mark.parametrize("deaths", [1, 2])
+def test_a_worker_that_dies_costs_one_run(store, watcher, make_run, deaths):
     runs = [make_run(seed, steps=400, evaluate_every=1) for seed in range(3)]
-    records = run_all(runs, store, Assassin(), workers=2)
-    assert sorted(record.status for record in records) == ["crashed", "finished", "finished"]
-    (crashed,) = [record for record in records if record.status == "crashed"]
-    assert crashed.because == "its process ended with status -9"
+    records = run_all(runs, store, signalling(watcher, store, signal.SIGKILL, deaths), workers=2)
+    assert sorted(record.status for record in records) == ["crashed"] * deaths + ["finished"] * (3 - deaths)
+    assert {record.because for record in records if record.status == "crashed"} == {"its process ended with status -9"}
     assert folders(store.root) == {run.name for run in runs}
+
+
+def test_an_interrupt_is_for_the_parent_alone_to_act_on(store, watcher, make_run):
+    runs = [make_run(seed, steps=100, evaluate_every=1) for seed in range(2)]
+    records = run_all(runs, store, signalling(watcher, store, signal.SIGINT, 2), workers=2)
+    assert [record.status for record in records] == ["finished", "finished"]
+
+
+def test_interrupts_stay_held_though_the_tracker_lets_them_through(monkeypatch):
+    """As multiprocessing's tracker does when it starts, up to Python 3.12."""
+    monkeypatch.setattr(
+        resource_tracker, "ensure_running", lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    )
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        with interrupts_held():
+            assert signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def test_a_damaged_record_is_set_aside_and_run_again(store, watcher, make_run):

@@ -1,5 +1,7 @@
 """Text: which bytes belong to which split, how windows cover them, and what a file must be."""
 
+import hashlib
+import os
 import sysconfig
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import torch
 
 from statewise.core.errors import UsageError
 from statewise.core.random import SPLITS
-from statewise.tasks import Text
+from statewise.tasks import Text, from_identity
 from statewise.tasks.text import corpus_digest, read_corpus, span
 
 TOTAL = 60_000
@@ -175,11 +177,8 @@ def test_the_default_corpus_is_the_standard_library_in_sorted_order():
     files = sorted(Path(sysconfig.get_paths()["stdlib"]).glob("*.py"))
     content = b"".join(path.read_bytes() for path in files)
     assert len(content) > 1_000_000
-    assert read_corpus(None).tobytes() == content
-    before = corpus_digest(None)
-    read_corpus.cache_clear()
-    corpus_digest.cache_clear()
-    assert corpus_digest(None) == before
+    assert read_corpus(None).content.tobytes() == content
+    assert corpus_digest(None) == hashlib.sha256(content).hexdigest()
 
 
 def test_the_digest_is_of_the_contents(tmp_path):
@@ -188,6 +187,49 @@ def test_the_digest_is_of_the_contents(tmp_path):
     one, same, other = (Text(file=str(tmp_path / name)).identity() for name in ("one", "same", "other"))
     assert one["sha256"] == same["sha256"] != other["sha256"]
     assert len(one["sha256"]) == 64
+
+
+def test_an_edited_file_is_read_again(tmp_path):
+    path = tmp_path / "corpus"
+    for content in (b"a" * 500, b"b" * 500, b"c" * 400):
+        path.write_bytes(content)
+        os.utime(path, ns=(0, len(content)))
+        task = Text(file=str(path))
+        assert task.identity()["sha256"] == hashlib.sha256(content).hexdigest()
+        assert int(windows(task, "test", 5).tokens[0, 0]) == content[0]
+
+
+def test_a_file_is_read_once_while_nobody_writes_to_it(corpus, monkeypatch):
+    read, reads = Path.read_bytes, []
+    monkeypatch.setattr(Path, "read_bytes", lambda path: reads.append(path) or read(path))
+    for split in (*HELD_OUT, *HELD_OUT):
+        windows(Text(file=str(corpus)), split, 64, 2)
+    assert reads == [corpus]
+
+
+def test_other_contents_than_were_planned_are_refused_in_one_line(corpus):
+    planned = Text(file=str(corpus)).identity()
+    task = from_identity(planned)
+    assert windows(task, "test", 8, 1).tokens.shape == (1, 8)
+    corpus.write_bytes(corpus.read_bytes()[::-1])
+    found = hashlib.sha256(corpus.read_bytes()).hexdigest()
+    message = (
+        f"^text: {corpus} is not what was planned: its SHA-256 is {found[:12]}…, planned was "
+        f"{planned['sha256'][:12]}…; put the old contents back, or give the same command again [^\n]*$"
+    )
+    for ask in (
+        task.check_size,
+        lambda size: windows(task, "test", size),
+        lambda size: windows(task, "train", size, 1),
+    ):
+        with pytest.raises(UsageError, match=message):
+            ask(8)
+
+
+def test_a_planned_text_keeps_its_identity_whatever_became_of_the_file(corpus):
+    planned = Text(file=str(corpus)).identity()
+    corpus.unlink()
+    assert from_identity(planned).identity() == planned
 
 
 def test_other_contents_draw_other_windows(tmp_path):

@@ -11,15 +11,19 @@ from statewise.core.errors import UsageError, suggestion
 
 C = TypeVar("C")
 
+FLOATS = (float, float | None)
+
 
 def to_plain(config: Any) -> Any:
     """A configuration as dicts, lists and scalars: what JSON can hold, with every field present.
+
+    A whole number in a field of floats becomes one, so that 1 and 1.0 are the same configuration.
 
     >>> to_plain((1, "a"))
     [1, 'a']
     """
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
-        return {f.name: to_plain(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        return {f.name: _plain_field(f, getattr(config, f.name)) for f in dataclasses.fields(config)}
     if isinstance(config, dict):
         return {str(key): to_plain(value) for key, value in config.items()}
     if isinstance(config, list | tuple):
@@ -27,6 +31,11 @@ def to_plain(config: Any) -> Any:
     if config is None or isinstance(config, bool | int | float | str):
         return config
     raise TypeError(f"a configuration holds dataclasses, sequences and scalars, not {type(config).__name__}")
+
+
+def _plain_field(field: dataclasses.Field[Any], value: Any) -> Any:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and field.type in FLOATS else to_plain(value)
 
 
 def canonical(config: Any) -> str:

@@ -8,7 +8,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from statewise.core.config import canonical, from_plain
-from statewise.core.errors import RunError
+from statewise.core.errors import RunError, UsageError
 from statewise.models.language_model import LanguageModel, ModelConfig
 
 KEY = "statewise.model"
@@ -33,6 +33,8 @@ def load_model(path: str | Path) -> LanguageModel:
         model.load_state_dict(load_file(path), assign=True)
     except FileNotFoundError:
         raise RunError(f"there is no model file {path}") from None
+    except UsageError as error:
+        raise RunError(f"{path} does not describe a model: {error}") from None
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:
         raise RunError(f"{path} does not hold a whole model: {error}") from None
     return model

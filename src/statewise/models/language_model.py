@@ -165,7 +165,7 @@ class LanguageModel(nn.Module):
         """
         if prompt.shape[1] == 0:
             raise UsageError("generate: the prompt is empty; it must hold at least one token")
-        if temperature < 0 or (temperature > 0 and generator is None):
+        if not temperature >= 0 or (temperature > 0 and generator is None):
             raise UsageError(
                 f"generate: temperature is {temperature} and generator is {generator}; pass temperature=0, or a "
                 "positive temperature and a torch.Generator"

@@ -82,13 +82,20 @@ class RunStore:
         return record
 
     def records(self) -> Iterator[Record]:
-        """Every whole record, in the order of names; damaged folders are passed over."""
+        """Every run once, in the order of names; damaged folders are passed over.
+
+        Of several folders with the same run, as after a copy by hand, the one that bears its name counts.
+        """
+        found: dict[str, Record] = {}
         for folder in sorted(self.root.glob("[!.]*")):
             if folder.is_dir() and ".damaged" not in folder.name:
                 try:
-                    yield read_record(folder)
+                    record = read_record(folder)
                 except RunError:
                     continue
+                if folder.name == record.name or record.name not in found:
+                    found[record.name] = record
+        yield from (found[name] for name in sorted(found))
 
     def set_aside(self, name: str) -> Path:
         """Rename a damaged run folder so that nothing overwrites it, and return where it is."""

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -41,10 +42,18 @@ class Progress(Protocol):
         """Something the user should know."""
 
 
-def run_all(runs: Sequence[RunConfig], store: RunStore, progress: Progress, *, workers: int) -> list[Record]:
+def run_all(
+    runs: Sequence[RunConfig],
+    store: RunStore,
+    progress: Progress,
+    *,
+    workers: int,
+    prepare: Callable[[], object] | None = None,
+) -> list[Record]:
     """The record of every run, in order. Those that are on disk and did not crash are not run again.
 
     workers  processes; 1 runs everything in this one
+    prepare  called once in every process that runs something, before its first run; a function of a module
 
     A damaged run folder is set aside and its run repeated. On an interrupt the workers are ended, what they had
     half-written is removed, and the interrupt goes on to the caller.
@@ -54,9 +63,11 @@ def run_all(runs: Sequence[RunConfig], store: RunStore, progress: Progress, *, w
     missing = [run for run in runs if run.name not in records]
     try:
         if workers == 1 or len(missing) <= 1:
+            if prepare is not None and missing:
+                prepare()
             records |= {run.name: attempt(run, store, progress) for run in missing}
         else:
-            records |= Pool(store, progress, min(workers, len(missing))).run(missing)
+            records |= Pool(store, progress, min(workers, len(missing)), prepare).run(missing)
     finally:
         store.sweep([run.name for run in missing])
     return [records[run.name] for run in runs]
@@ -117,7 +128,10 @@ class Worker:
 class Pool:
     """Worker processes that are handed one run at a time."""
 
-    def __init__(self, store: RunStore, progress: Progress, size: int) -> None:
+    def __init__(
+        self, store: RunStore, progress: Progress, size: int, prepare: Callable[[], object] | None = None
+    ) -> None:
+        self.prepare = prepare
         self.store = store
         self.progress = progress
         self.size = size
@@ -149,7 +163,9 @@ class Pool:
 
     def _start(self, run: RunConfig) -> Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve, args=(theirs, self.store.root, self.threads), daemon=True)
+        process = self.context.Process(
+            target=serve, args=(theirs, self.store.root, self.threads, self.prepare), daemon=True
+        )
         with interrupts_held():
             process.start()
         theirs.close()
@@ -197,6 +213,8 @@ def interrupts_held() -> Iterator[None]:
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
+    # The first start of any child starts multiprocessing's tracker, and that lets interrupts through again.
+    resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -204,9 +222,11 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(pipe: "Connection[Any, Any]", root: Path, threads: int) -> None:
+def serve(pipe: "Connection[Any, Any]", root: Path, threads: int, prepare: Callable[[], object] | None = None) -> None:
     """A worker's life: take runs, send events and records back."""
     torch.set_num_threads(threads)
+    if prepare is not None:
+        prepare()
     store = RunStore(root)
     parent = os.getppid()
     while os.getppid() == parent:

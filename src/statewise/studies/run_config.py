@@ -8,7 +8,7 @@ from statewise.core.errors import UsageError
 from statewise.models import ModelConfig
 from statewise.training import TrainingConfig
 
-FORMAT = 1
+FORMAT = 2
 """Raised when the same configuration would give different numbers, so that old runs are not taken for new."""
 
 

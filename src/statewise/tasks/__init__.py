@@ -29,12 +29,12 @@ TASKS: dict[str, type[Task]] = {task.name: task for task in (IndexLookup, Dyck, 
 
 
 def from_identity(identity: dict[str, Any]) -> Task:
-    """The task that `Task.identity` describes.
+    """The task that `Task.identity` describes; a text's digest comes with it, and other contents are refused.
 
     >>> from_identity(IndexLookup(alphabet=4).identity())
     IndexLookup(alphabet=4, queries=1)
     """
-    fields = {key: value for key, value in identity.items() if key not in ("name", "sha256")}
+    fields = {key: value for key, value in identity.items() if key != "name"}
     return from_plain(pick("task", str(identity.get("name")), TASKS), fields, where="task")
 
 

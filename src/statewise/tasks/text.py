@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -31,15 +31,17 @@ Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 class Text(Task):
     """Windows of `size` bytes of a file, every byte's successor scored.
 
-    file  path of the corpus; None is the source of the running interpreter's standard library, its modules
-          in sorted order (a few megabytes that every machine has)
+    file    path of the corpus; None is the source of the running interpreter's standard library, its modules
+            in sorted order (a few megabytes that every machine has)
+    sha256  what the contents must be, in hex; None takes what is there
 
-    A missing, empty or too short file and a directory are UsageErrors.
+    A missing, empty or too short file, a directory and other contents than `sha256` says are UsageErrors.
     """
 
     name: ClassVar[str] = "text"
     has_rule: ClassVar[bool] = False
     file: str | None = None
+    sha256: str | None = None
 
     def vocabulary(self, size: int) -> int:
         """Every byte."""
@@ -59,12 +61,12 @@ class Text(Task):
 
     def identity(self) -> dict[str, Any]:
         """The name, the file and the SHA-256 of its contents."""
-        return {"name": self.name, "file": self.file, "sha256": corpus_digest(self.file)}
+        return {"name": self.name, "file": self.file, "sha256": self.sha256 or corpus_digest(self.file)}
 
     def check_size(self, size: int) -> None:
         """Raise unless every split holds at least one window and the byte after it."""
         Task.check_size(self, size)
-        total = len(read_corpus(self.file))
+        total = len(self._contents())
         for split in ("train", "validation", "test"):
             begin, end = span(total, split)
             if end - begin <= size:
@@ -77,12 +79,12 @@ class Text(Task):
         """The windows that lie end to end in a split; training windows start anywhere."""
         if split == "train":
             return None
-        begin, end = span(len(read_corpus(self.file)), split)
+        begin, end = span(len(self._contents()), split)
         return (end - begin - 1) // size
 
     def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
         """Windows at random starts for training, and numbers `start …` in file order for the other splits."""
-        corpus = read_corpus(self.file)
+        corpus = self._contents()
         begin, end = span(len(corpus), split)
         if split == "train":
             starts = begin + integers(words, end - begin - size)
@@ -109,6 +111,16 @@ class Text(Task):
         """Any bytes."""
         return bool(((tokens >= 0) & (tokens < 256)).all())
 
+    def _contents(self) -> Bytes:
+        content, found = read_corpus(self.file)
+        if self.sha256 not in (None, found):
+            raise UsageError(
+                f"text: {self.file or 'the standard library'} is not what was planned: its SHA-256 is {found[:12]}…, "
+                f"planned was {self.sha256[:12]}…; put the old contents back, or give the same command again to plan "
+                "with those that are there now"
+            )
+        return content
+
     def _check_windows(self, split: str, size: int, asked: int) -> None:
         available = self.num_examples(split, size)
         if available is not None and asked > available:
@@ -128,27 +140,42 @@ def span(total: int, split: str) -> tuple[int, int]:
     )
 
 
-@lru_cache(maxsize=4)
-def read_corpus(file: str | None) -> Bytes:
-    """The bytes of a file, or of the standard library's sources."""
+class Corpus(NamedTuple):
+    """The bytes of a file, and their SHA-256 in hex."""
+
+    content: Bytes
+    sha256: str
+
+
+def read_corpus(file: str | None) -> Corpus:
+    """A file, or the standard library's sources. Kept in memory, and read again when the file was written since."""
     if file is None:
-        root = Path(sysconfig.get_paths()["stdlib"])
-        return np.frombuffer(b"".join(path.read_bytes() for path in sorted(root.glob("*.py"))), np.uint8)
+        return _read(None, ())
     path = Path(file)
     if not path.exists():
         raise UsageError(f"text: there is no file {file}")
     if path.is_dir():
         raise UsageError(f"text: {file} is a directory; name one file")
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"text: {file} cannot be read: {error.strerror}") from None
-    if not content:
-        raise UsageError(f"text: {file} is empty")
-    return np.frombuffer(content, np.uint8)
+    stat = path.stat()
+    return _read(file, (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
+
+
+def corpus_digest(file: str | None) -> str:
+    """SHA-256 of a corpus, in hex."""
+    return read_corpus(file).sha256
 
 
 @lru_cache(maxsize=4)
-def corpus_digest(file: str | None) -> str:
-    """SHA-256 of a corpus, in hex."""
-    return hashlib.sha256(read_corpus(file).tobytes()).hexdigest()
+def _read(file: str | None, stamp: tuple[int, ...]) -> Corpus:
+    """The corpus as it is; `stamp` (its size and times) tells one state of the file from another."""
+    if file is None:
+        root = Path(sysconfig.get_paths()["stdlib"])
+        content = b"".join(path.read_bytes() for path in sorted(root.glob("*.py")))
+    else:
+        try:
+            content = Path(file).read_bytes()
+        except OSError as error:
+            raise UsageError(f"text: {file} cannot be read: {error.strerror}") from None
+    if not content:
+        raise UsageError(f"text: {file} is empty")
+    return Corpus(np.frombuffer(content, np.uint8), hashlib.sha256(content).hexdigest())

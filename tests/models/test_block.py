@@ -1,0 +1,51 @@
+"""The block against its formula, and how large it starts."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from statewise.core.random import seeded
+from statewise.mixers import GRU, ShortConv
+from statewise.models import Block, LanguageModel
+from statewise.testing import assert_close
+
+
+def normed(x, norm):
+    """RMSNorm as its paper has it."""
+    return x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * norm.weight
+
+
+@pytest.mark.parametrize("conv", [0, 3])
+@pytest.mark.parametrize("feed_forward", [0, 2])
+def test_a_block_is_a_mixer_and_a_feed_forward_behind_norms_each_on_a_residual(feed_forward, conv):
+    block = Block(GRU(6), feed_forward=feed_forward, conv=conv).double()
+    for parameter in block.parameters():
+        nn.init.normal_(parameter)
+    x = torch.randn(2, 9, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    inner = normed(x, block.mixer_norm)
+    if conv:
+        assert isinstance(block.conv, ShortConv)
+        inner, _ = block.conv(inner)
+    expected = x + block.mixer(inner)[0]
+    if feed_forward:
+        widen, _, narrow = block.feed_forward
+        assert widen.weight.shape == (12, 6)
+        expected = expected + narrow(F.gelu(widen(normed(expected, block.feed_forward_norm))))
+    assert_close("outputs", block(x, block.initial_state(2))[0], expected)
+
+
+@pytest.mark.parametrize(("feed_forward", "branches"), [(4, 8), (0, 4)])
+def test_the_last_map_of_each_of_n_branches_starts_smaller_by_the_root_of_n(feed_forward, branches):
+    with seeded(0):
+        model = LanguageModel(
+            vocabulary=7, width=64, stack="mingru+attention", depth=2, feed_forward=feed_forward, conv=2
+        )
+    for block in model.blocks:
+        outputs = [block.mixer.output, *([block.feed_forward[2]] if feed_forward else [])]
+        for layer in outputs:
+            usual = 1 / (3 * layer.in_features) ** 0.5
+            assert layer.weight.std().item() == pytest.approx(usual / branches**0.5, rel=0.1)
+        others = [block.feed_forward[0]] if feed_forward else []
+        for layer in others:
+            assert layer.weight.std().item() == pytest.approx(1 / (3 * layer.in_features) ** 0.5, rel=0.1)
