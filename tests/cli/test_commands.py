@@ -1,11 +1,18 @@
 """Commands as a user types them: what they print, what they leave, and how they refuse."""
 
+import io
+import sys
+
 import pytest
 import torch
 
-from statewise.cli import main
+from statewise.cli import compare, main
 from statewise.cli.console import printable
-from statewise.tasks.text import read_corpus
+from statewise.cli.progress import Bars, Lines, watch
+from statewise.core.events import Evaluated, Progress
+from statewise.ops.memory import keep_freed_memory
+from statewise.runs import Record, RunStore
+from statewise.studies import Comparison, run_all
 
 
 @pytest.fixture
@@ -64,14 +71,55 @@ def test_train_on_a_rule_says_where_the_model_is(runs, capsys):
     assert f"kept in {folder}" in capsys.readouterr().out
 
 
-def test_a_time_budget_is_kept_and_labelled(runs):
-    import statewise
+def test_a_time_budget_is_spent_and_labelled(runs):
+    asked = ["train", "parity", "--models", "attention", "--time", "1s", "--sizes", "64", "--batch-size", "4"]
+    assert main([*asked, "--output", str(runs)]) == 0
+    (record,) = RunStore(runs).records()
+    assert record.because == "the budget is used up"
+    assert record.training["budget"] == "wall-clock"
+    assert 1 <= record.training["seconds"] < 3
 
-    assert main(["train", "parity", "--models", "gru", "--time", "1s", "--sizes", "6", "--output", str(runs)]) == 0
-    (folder,) = [path for path in runs.iterdir() if path.is_dir()]
-    training = statewise.load(folder).record.training
-    assert training["budget"] == "wall-clock"
-    assert training["seconds"] < 2
+
+@pytest.mark.parametrize("command", ["compare", "train"])
+@pytest.mark.parametrize(("flag", "kept"), [((), True), (("--no-keep-memory",), False)])
+def test_freed_memory_is_kept_unless_told_otherwise(command, flag, kept, runs, monkeypatch):
+    prepared = []
+
+    def watched(*arguments, prepare, **options):
+        prepared.append(prepare)
+        return run_all(*arguments, **options)
+
+    monkeypatch.setattr(compare, "run_all", watched)
+    page = ["--no-page"] if command == "compare" else []
+    assert main([command, *quick("parity", runs, "--sizes", "4", "--seeds", "0", *page, *flag)]) == 0
+    assert prepared == [keep_freed_memory if kept else None]
+
+
+def test_an_output_with_brackets_and_colons_is_printed_as_it_is(tmp_path, capsys):
+    runs = tmp_path / "runs[/b]:smile:"
+    assert main(["compare", *quick("parity", runs, "--sizes", "4", "--seeds", "0")]) == 0
+    assert f"Report: {runs}/report.html\n" in capsys.readouterr().out
+
+
+def test_a_corpus_with_brackets_in_its_name_is_a_title(runs, corpus, capsys, monkeypatch):
+    monkeypatch.chdir(corpus.parent)
+    corpus.rename("a[red].txt")
+    assert main(["train", *quick("text", runs, "--sizes", "16", "--width", "8", "--file", "a[red].txt")]) == 0
+    assert "text (file a[red].txt)" in capsys.readouterr().out
+
+
+def test_a_sample_keeps_to_the_places_that_were_learned(runs, corpus, capsys):
+    asked = quick("text", runs, "--sizes", "16", "--width", "8", "--file", str(corpus), "--positions", "learned")
+    assert main(["train", *asked]) == 0
+    assert "tokens/s in generation" in capsys.readouterr().out
+    (record,) = RunStore(runs).records()
+    generate = ["generate", "--run", str(runs / record.name), "--prompt", "to be", "--length"]
+    assert main([*generate, "11"]) == 0
+    capsys.readouterr()
+    assert main([*generate, "12"]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "prompt has 5 bytes and length is 12; it has learned positions for 11 bytes after it" in said.err
 
 
 def test_bounds_prints_number_assumption_and_source(capsys):
@@ -85,8 +133,8 @@ def test_doctor_says_which_kernel_would_run_and_why(capsys):
     assert main(["doctor"]) == 0
     said = capsys.readouterr().out
     assert torch.__version__ in said
-    assert "linear_scan  cpu float32: cpu, because" in said
-    assert "linear_scan  cpu bfloat16: reference, because" in said
+    assert "scans        cpu float32: cpu, because" in said
+    assert "scans        cpu float16: reference, because" in said
 
 
 @pytest.mark.parametrize(
@@ -106,6 +154,18 @@ def test_doctor_says_which_kernel_would_run_and_why(capsys):
         (["bounds", "text", "--size", "8"], "text has no rule, so no bits are required"),
         (["bounds", "dyck", "--size", "7"], "dyck: size is 7; it must be a positive multiple of 2"),
         (["generate", "--run", "RUN", "--prompt", ""], "the prompt needs at least one character"),
+        (["generate", "--run", "RUN", "--length", "0"], "length must be at least 1"),
+        (["generate", "--run", "RUN", "--temperature", "-1"], "temperature is -1.0; it must be at least 0"),
+        (["generate", "--run", "RUN", "--temperature", "nan"], "temperature is nan; it must be at least 0"),
+        (["compare", "parity", "--workers", "0"], "workers is 0; it must be at least 1"),
+        (["compare", "parity", "--workers", "-1"], "workers is -1; it must be at least 1"),
+        (["compare", "parity", "--width", "0"], "width is 0; it must be at least 1"),
+        (["compare", "parity", "--positions", "sine"], "positions is 'sine'; it must be one of"),
+        (["compare", "parity", "--learning-rate", "nan"], "learning_rate is nan"),
+        (["compare", "parity", "--batch-size", "0"], "batch_size is 0"),
+        (["compare", "parity", "--settings", "every_prefix"], "'every_prefix' is not of the form name=value"),
+        (["train", "parity", "--train-sizes", "-4"], "parity: size is -4"),
+        (["train", "parity", "--seeds", "1", "1"], "seeds are named twice"),
     ],
 )
 def test_bad_input_is_one_line_with_status_2_and_leaves_nothing(arguments, message, tmp_path, monkeypatch, capsys):
@@ -167,7 +227,59 @@ def test_what_a_model_says_cannot_steer_the_terminal():
     assert printable("\x1b[2J\x9b\r\x00ok\n\tü") == "�[2J���ok\n\tü"
 
 
-@pytest.fixture(autouse=True)
-def _fresh_corpora():
-    yield
-    read_corpus.cache_clear()
+class Terminal(io.StringIO):
+    """Standard error as a terminal that keeps what it shows."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_terminal_gets_bars_and_a_pipe_gets_lines(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert isinstance(watch(3), Bars)
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    assert isinstance(watch(3), Lines)
+
+
+def test_bars_follow_their_runs_and_go_with_them(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    one, other = Comparison(tasks=("parity",), models=("gru",), seeds=(0, 1)).plan()
+    progress = Progress(step=3, fraction=0.5, loss=0.25, tokens_per_second=1234.0, seconds=2.0, seconds_left=2.0)
+    with watch(2) as bars:
+        for run in (one, other):
+            bars.begin(run)
+        bars.event(one, progress)
+        of_one, of_other = (bars.bars.tasks[bars.bars.task_ids.index(bars.of_run[run.name])] for run in (one, other))
+        assert (of_one.completed, of_other.completed) == (0.5, 0)
+        assert of_one.fields["say"] == "loss 0.250 · 1,234 tokens/s · 2.0 s left"
+        bars.end(one, Record(config={}, status="crashed", because="[/b] :smile:"), skipped=False)
+        assert [task.description for task in bars.bars.tasks] == ["all runs", other.title]
+        assert (bars.done, bars.bars.tasks[0].completed, bars.bars.tasks[0].fields["say"]) == (1, 1, "1 of 2 runs")
+        bars.end(other, Record(config={}, status="finished", because=""), skipped=True)
+    assert bars.bars.live.is_started is False
+    assert "parity · gru · seed 0 · crashed: [/b] :smile:" in terminal.getvalue()
+    assert "parity · gru · seed 1 · finished earlier, kept" in terminal.getvalue()
+
+
+def test_lines_tell_evaluations_and_count_ends(capsys):
+    (run,) = Comparison(tasks=("parity",), models=("gru",), seeds=(0,)).plan()
+    with Lines(2) as lines:
+        lines.begin(run)
+        lines.event(run, Progress(step=3, fraction=0, loss=0, tokens_per_second=0, seconds=0, seconds_left=0))
+        lines.event(
+            run,
+            Evaluated(
+                step=3, split="validation", size=8, loss=0.5, token_accuracy=0.75, sequence_accuracy=0, seconds=61
+            ),
+        )
+        lines.end(run, Record(config={}, status="diverged", because="the loss was nan"), skipped=False)
+        done = Record(config={}, status="finished", because="all steps", training={"seconds": 2.0})
+        lines.end(run, done, skipped=False)
+    assert lines.done == 2
+    assert capsys.readouterr().err.splitlines() == [
+        "parity · gru · seed 0 · step 3 · size 8 · loss 0.500 · token accuracy 75.0% · 1 min 1 s",
+        "[1/2] parity · gru · seed 0 · diverged: the loss was nan",
+        "[2/2] parity · gru · seed 0 · finished in 2.0 s: all steps",
+    ]

@@ -18,6 +18,9 @@ def test_the_interval_is_cut_to_what_is_possible():
     found = interval([0.9, 1.0, 1.0], least=0, most=1)
     assert found.high == 1
     assert found.mean + found.half > 1
+    found = interval([0.1, 0.0, 0.0], least=0, most=1)
+    assert found.low == 0
+    assert found.mean - found.half < 0
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 31, 60])

@@ -5,6 +5,7 @@ import importlib
 import io
 import re
 import xml.etree.ElementTree
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
@@ -12,7 +13,7 @@ from rich.console import Console
 from statewise.core.optional import require
 from statewise.report import render, summarise, write_page
 from statewise.report.figures import draw_all, svg
-from statewise.tasks import Parity
+from statewise.tasks import IndexLookup, Parity, Text
 
 
 class Links(html.parser.HTMLParser):
@@ -65,10 +66,78 @@ def test_what_records_say_is_escaped(record, tmp_path):
     made = [
         record(Parity(), evil, 0, [(8, 0.5, 0.0, 64)]),
         record(Parity(), "gru", 0, [], status="crashed", because=evil),
+        record(Text(file=evil, sha256=evil), "gru", 0, [(8, 0.5, 0.0, 64)]),
     ]
+    made[1] = replace(made[1], environment={"traceback": evil})
     text = write_page(summarise(made), tmp_path).read_text()
     assert "<script" not in text
-    assert "&lt;script&gt;alert(1)" in text
+    for part in (
+        "text (file {})",
+        "seed 0: crashed, {}",
+        "<td>{}</td>",
+        "parity: {} solves",
+        "&#34;file&#34;: &#34;{}",
+    ):
+        assert part.format("&lt;script&gt;alert(1)&lt;/script&gt;") in text, part
+
+
+def test_the_page_says_what_it_concludes_and_how_each_run_ended_and_where(record, tmp_path):
+    made = [
+        record(Parity(), "gru", 0, [(8, 1.0, 1.0, 64)]),
+        record(Parity(), "gru", 1, [], status="crashed", because="out of patience"),
+    ]
+    made[0] = replace(made[0], environment={"machine": "abacus"})
+    text = write_page(summarise(made), tmp_path).read_text()
+    for part in (
+        "<li>parity: gru solves size 8.</li>",
+        "Solved: every seed gets at least 99% of unseen sequences entirely right.",
+        '<td class="verdict solved">solved</td>',
+        f"seed 0 · {made[0].name} · finished: the budget is used up</summary>",
+        f"seed 1 · {made[1].name} · crashed: out of patience</summary>",
+        "&#34;machine&#34;: &#34;abacus&#34;",
+    ):
+        assert part in text, part
+
+
+def test_accuracy_is_drawn_with_its_interval_and_chance(record):
+    made = [record(IndexLookup(alphabet=4), "gru", seed, [(8, 0.9 + 0.1 * seed, 0.25, 64)]) for seed in range(2)]
+    (axes,) = draw_all(summarise(made))["index-lookup-accuracy"].axes
+    ((drawn, _, (bar,)),) = axes.containers
+    assert list(drawn.get_ydata()) == [pytest.approx(0.95)]
+    ((_, low), (_, high)) = bar.get_segments()[0]
+    assert (low, high) == (pytest.approx(0.95 - 12.706 * 0.05), 1.0)
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert list(lines["chance"].get_ydata()) == [0.25, 0.25]
+
+
+def test_a_single_seed_has_no_interval_and_a_large_state_no_limit(record):
+    made = [record(IndexLookup(alphabet=4), "gru", 0, [(8, 0.9, 0.25, 64)])]
+    (axes,) = draw_all(summarise(made))["index-lookup-accuracy"].axes
+    ((_, _, bars),) = axes.containers
+    assert bars == ()
+    assert not [line for line in axes.get_lines() if "limit" in line.get_label()]
+
+
+def test_the_loss_is_drawn_in_nats(records):
+    (axes,) = draw_all(summarise(records))["text-loss"].axes
+    ((drawn, _, _),) = axes.containers
+    assert list(drawn.get_ydata()) == [0.5]
+
+
+def test_bits_are_drawn_where_they_are_and_labelled_where_there_is_room(record):
+    made = record(IndexLookup(alphabet=4), "gru", 0, [(size, 0.9, 0.25, 4 * size) for size in (16, 32, 64)])
+    found = [replace(result, recovered_bits=bits) for result, bits in zip(made.results, (-1.0, 3.0, 90.0), strict=True)]
+    (axes,) = draw_all(summarise([replace(made, results=tuple(found))]))["index-lookup-bits"].axes
+    (drawn,) = [line for line in axes.get_lines() if line.get_label() == "gru"]
+    assert list(drawn.get_xdata()) == [64, 128, 256]
+    assert list(drawn.get_ydata()) == [0.0, 3.0, 90.0]
+    assert [text.get_text() for text in axes.texts] == ["n=64"]
+
+
+def test_more_models_than_colours_can_be_drawn(record):
+    made = [record(Parity(), "+".join(["gru"] * count), 0, [(8, 0.5, 0.0, 64)]) for count in range(1, 10)]
+    (axes,) = draw_all(summarise(made))["parity-accuracy"].axes
+    assert len(axes.containers) == 9
 
 
 def test_the_proven_limit_is_on_the_axes_of_the_measurement(records):

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,20 @@ def test_runs_without_numbers_are_counted_and_named(record):
 def test_rotary_positions_are_none_to_a_stack_without_attention(record, positions, never):
     (row,) = summarise([record(Parity(), "mingru", 0, [(8, 0.5, 0.0, 64)], positions=positions)]).rows
     assert row.verdict.never_everywhere == never
+
+
+def test_rotary_positions_are_positions_where_an_attention_layer_rotates(record):
+    made = [record(Parity(), "attention+mingru", 0, [(8, 0.5, 0.0, 64)], positions="rope", recurrent=False)]
+    made[0].facts["non_negative_decay"] = True
+    assert not summarise(made).rows[0].verdict.never_everywhere
+
+
+def test_a_loss_is_not_said_to_be_possibly_negative(record):
+    made = [record(Parity(), "gru", seed, [(8, 0.5, 0.0, 64)]) for seed in range(2)]
+    made[0] = replace(made[0], results=(replace(made[0].results[0], loss=5.0),))
+    (row,) = summarise(made).rows
+    assert row.loss.mean - row.loss.half < 0
+    assert row.loss.low == 0
 
 
 def test_conclusions_say_what_was_solved_and_what_a_proof_forbids(records):

@@ -20,6 +20,7 @@ def test_solved_needs_every_seed():
     assert verdict(LOOKUP, 16, [0.99, 1.0, 0.995], 1024).kind == "solved"
     partly = verdict(LOOKUP, 16, [0.99, 1.0, 0.9], 1024)
     assert (partly.kind, partly.text) == ("partly", "solved by 2 of 3 seeds")
+    assert verdict(LOOKUP, 16, [0.9, 1.0, 0.9], 1024).text == "solved by 1 of 3 seeds"
 
 
 def test_cannot_needs_a_bound_on_average_accuracy_below_the_threshold():

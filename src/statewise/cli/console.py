@@ -9,8 +9,8 @@ WIDTH_OF_A_PIPE = 140
 
 
 def console() -> Console:
-    """Standard output, as wide as its terminal."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
+    """Standard output, as wide as its terminal; texts are printed as they are, brackets and colons included."""
+    return Console(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE)
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,7 @@ import tyro
 
 from statewise.cli.console import printable
 from statewise.core.errors import UsageError
+from statewise.core.random import child_seed
 from statewise.core.state import state_bits
 from statewise.studies import SavedRun, load
 
@@ -34,6 +35,8 @@ class Generate:
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
+        if not self.temperature >= 0:
+            raise UsageError(f"generate: temperature is {self.temperature}; it must be at least 0")
         if not self.prompt or self.length < 1:
             raise UsageError(
                 f"generate: prompt is {self.prompt!r} and length is {self.length}; the prompt needs at least one "
@@ -42,13 +45,16 @@ class Generate:
         saved = load(self.run_folder)
         if not isinstance(saved, SavedRun) or saved.config.task["name"] != "text":
             raise UsageError(f"generate: {self.run_folder} is not a run that was trained on text")
-        generator = torch.Generator().manual_seed(self.seed)
+        # What the terminal handed over may not be UTF-8; the bytes are then what was typed.
+        prompt = self.prompt.encode(errors="surrogateescape")
+        if self.length > (room := room_after(saved, prompt)):
+            raise UsageError(
+                f"generate: prompt has {len(prompt)} bytes and length is {self.length}; it has learned positions for "
+                f"{room} bytes after it"
+            )
         begun = time.perf_counter()
-        print(self.prompt, end="")
-        pieces = continuation(
-            saved, self.prompt.encode(), self.length, temperature=self.temperature, generator=generator
-        )
-        for piece in pieces:
+        print(printable(self.prompt), end="")
+        for piece in continuation(saved, prompt, self.length, temperature=self.temperature, seed=self.seed):
             print(printable(piece), end="", flush=True)
         print()
         rate = self.length / (time.perf_counter() - begun)
@@ -58,10 +64,15 @@ class Generate:
         return 0
 
 
-def continuation(
-    saved: SavedRun, prompt: bytes, length: int, *, temperature: float, generator: torch.Generator
-) -> Iterator[str]:
+def room_after(saved: SavedRun, prompt: bytes) -> int:
+    """How many bytes the model can continue a prompt by: no end unless its positions are learned."""
+    most = saved.config.model.max_length
+    return sys.maxsize if most is None else max(0, most - len(prompt))
+
+
+def continuation(saved: SavedRun, prompt: bytes, length: int, *, temperature: float, seed: int) -> Iterator[str]:
     """Pieces of text as the bytes come in; a byte sequence that is not UTF-8 shows as replacement characters."""
+    generator = torch.Generator().manual_seed(child_seed(seed, "sample"))
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     tokens = torch.tensor([list(prompt)])
     for token in saved.model.generate(tokens, length, temperature=temperature, generator=generator):

@@ -72,7 +72,7 @@ class Bars:
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:3.0f} %"),
             TextColumn("{task.fields[say]}"),
-            console=Console(stderr=True, highlight=False),
+            console=Console(stderr=True, highlight=False, emoji=False),
             transient=True,
         )
         self.all = self.bars.add_task("all runs", total=count, say=f"0 of {count} runs")

@@ -69,7 +69,8 @@ def cells(row: Row) -> list[str]:
 
 def table_of(task: Task, rows: list[Row]) -> Table:
     """One task's table."""
-    table = Table(title=title_of(task), title_justify="left", title_style="bold", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    title = Text(title_of(task), style="bold")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings(task):
         left = heading in ("model", "verdict")
         table.add_column(heading, justify="left" if left else "right", no_wrap=not left, overflow="fold")

@@ -1,0 +1,108 @@
+"""The table's cells, titles and sentences, word for word."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+from statewise.report import conclusions, render, summarise
+from statewise.report.table import cells, headings, rows_by_task, table_of, title_of
+from statewise.tasks import IndexLookup, Parity, Text
+
+
+def said(summary):
+    console = Console(width=140, file=io.StringIO())
+    console.print(render(summary))
+    return console.file.getvalue()
+
+
+def test_the_cells_of_a_row_stand_under_their_headings(record):
+    made = [
+        record(IndexLookup(alphabet=64), "gru", 0, [(256, 0.5, 0.25, 2048)]),
+        record(IndexLookup(alphabet=64), "gru", 1, [(256, 0.6, 0.25, 2048)]),
+    ]
+    (row,) = summarise(made).rows
+    assert dict(zip(headings(row.task), cells(row), strict=True)) == {
+        "model": "gru",
+        "size": "256",
+        "token acc. %": "55.0 ±63.5",
+        "sequence acc. %": "25.0 ±0.0",
+        "recovered bits": "3 ±0",
+        "state bits": "2,048",
+        "required bits": "1,536",
+        "verdict": "has room, did not learn",
+        "train s": "2.5",
+    }
+
+
+def test_the_cells_without_a_rule_are_about_the_loss(record):
+    (row,) = summarise([record(Text(), "gru", 0, [(64, 0.4, 0.0, 1024)])]).rows
+    assert dict(zip(headings(row.task), cells(row), strict=True)) == {
+        "model": "gru",
+        "size": "64",
+        "nats per token": "0.500",
+        "token acc. %": "40.0",
+        "state bits": "1,024",
+        "train s": "2.0",
+    }
+
+
+def test_a_title_has_the_settings_and_what_guessing_gives():
+    assert title_of(IndexLookup(alphabet=4)) == "index-lookup (alphabet 4, queries 1; chance 25.0 %)"
+    assert title_of(Text(file="book", sha256="0123")) == "text (file book)"
+
+
+def test_tasks_of_one_name_and_other_settings_have_their_own_rows(record):
+    tasks = [IndexLookup(alphabet=4), IndexLookup(alphabet=8)]
+    summary = summarise([record(task, "gru", 0, [(8, 0.5, 0.0, 64)]) for task in tasks])
+    assert [(task, [row.task for row in rows]) for task, rows in rows_by_task(summary)] == [
+        (task, [task]) for task in tasks
+    ]
+
+
+def test_a_line_parts_the_models(record):
+    made = [record(Parity(), name, 0, [(8, 0.5, 0.0, 64), (16, 0.5, 0.0, 64)]) for name in ("gru", "mingru")]
+    table = table_of(Parity(), list(summarise(made).rows))
+    assert [row.end_section for row in table.rows] == [False, True, False, True]
+
+
+def test_verdicts_have_their_colour(records):
+    task, rows = next(rows_by_task(summarise(records)))
+    *_, verdicts, _ = table_of(task, rows).columns
+    assert [str(span.style) for text in verdicts.cells for span in text.spans] == ["green", "green", "red"]
+
+
+@pytest.mark.parametrize("name", ["[bold]", "[/b]", "a[red]b"])
+def test_brackets_are_shown_as_they_are(record, name):
+    made = [
+        record(Parity(), name, 0, [(8, 0.5, 0.0, 64)]),
+        record(Text(file=f"{name}.txt", sha256="0"), "gru", 0, [(8, 0.5, 0.0, 64)]),
+        record(Parity(), "gru", 0, [], status="crashed", because=f"ValueError: {name}!"),
+    ]
+    text = said(summarise(made))
+    assert text.count(name) == 3
+    assert f"(file {name}.txt)" in text
+    assert f"1 of 3 runs are missing:\n  parity · gru · seed 0: crashed, ValueError: {name}!" in text
+
+
+def test_the_best_size_of_a_text_is_the_one_of_least_loss(record):
+    made = record(Text(), "gru", 0, [(size, 0.4, 0.0, 1024) for size in (16, 32, 64)])
+    results = [replace(result, loss=loss) for result, loss in zip(made.results, (2.0, 1.25, 1.5), strict=True)]
+    summary = summarise([replace(made, results=tuple(results))])
+    assert conclusions(summary) == ["text: gru reaches 1.250 nats per token at size 32."]
+
+
+def test_what_a_proof_says_of_all_lengths_is_said_though_short_ones_were_solved(record):
+    (line,) = conclusions(
+        summarise([record(Parity(), "mingru", 0, [(8, 1.0, 1.0, 64), (64, 0.5, 0.0, 64)])])
+    )  # fmt: skip
+    assert line == (
+        "parity: mingru solves size 8; it has room for size 64 and did not learn it; a proof says that no stack of its "
+        "kind is right at all lengths."
+    )
+
+
+def test_a_proof_about_linear_recurrences_is_not_held_against_a_gru(record):
+    (line,) = conclusions(summarise([record(Parity(), "gru", 0, [(64, 0.5, 0.0, 64)])]))
+    assert line == "parity: gru solves no size; it has room for size 64 and did not learn it."
