@@ -197,8 +197,8 @@ def test_an_unknown_option_or_command_ends_with_status_2(arguments, capsys):
     assert capsys.readouterr().err
 
 
-def test_a_run_that_is_not_there_is_a_failure_not_a_usage_error(tmp_path, capsys):
-    assert main(["generate", "--run", str(tmp_path / "absent")]) == 1
+def test_a_run_that_is_not_there_is_a_usage_error(tmp_path, capsys):
+    assert main(["generate", "--run", str(tmp_path / "absent")]) == 2
     assert "there is nothing at" in capsys.readouterr().err
 
 

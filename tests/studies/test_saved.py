@@ -2,7 +2,7 @@ import pytest
 import torch
 
 import statewise
-from statewise.core import RunError
+from statewise.core import RunError, UsageError
 from statewise.models import LanguageModel
 from statewise.runs import RunStore
 from statewise.studies import SavedRun, run_all
@@ -35,7 +35,7 @@ def test_a_model_file_opens_as_a_model(run_folder):
 
 def test_what_is_not_there_or_not_a_run_is_refused(run_folder, tmp_path):
     folder, _ = run_folder
-    with pytest.raises(RunError, match=r"there is nothing at absent: name a run folder or a \.safetensors file"):
+    with pytest.raises(UsageError, match=r"there is nothing at absent: name a run folder or a \.safetensors file"):
         statewise.load("absent")
     with pytest.raises(RunError, match=f"it is not a run folder; the runs in it are {folder.name}"):
         statewise.load(tmp_path)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from statewise.core.errors import RunError
+from statewise.core.errors import RunError, UsageError
 from statewise.models import LanguageModel, load_model
 from statewise.runs import Record, read_record
 from statewise.runs.store import MODEL, RECORD
@@ -23,13 +23,14 @@ def load(path: str | Path) -> SavedRun | LanguageModel:
     """Open a run folder, or a model file.
 
     A run folder gives a `SavedRun` with `config`, `record` and `model`; a `.safetensors` file gives the
-    `LanguageModel`. Raises RunError for what is neither, is damaged, or is a run without weights.
+    `LanguageModel`. A path that is not there is a UsageError; what is neither, is damaged, or is a run without
+    weights is a RunError.
     """
     path = Path(path)
     if path.is_file():
         return load_model(path)
     if not path.exists():
-        raise RunError(f"there is nothing at {path}: name a run folder or a .safetensors file")
+        raise UsageError(f"there is nothing at {path}: name a run folder or a .safetensors file")
     if not (path / RECORD).exists():
         runs = [folder.name for folder in sorted(path.glob("*")) if (folder / RECORD).exists()]
         hint = f"; the runs in it are {', '.join(runs[:5])}" if runs else ""
