@@ -1,6 +1,7 @@
 """Commands as a user types them: what they print, what they leave, and how they refuse."""
 
 import io
+import subprocess
 import sys
 
 import pytest
@@ -283,3 +284,11 @@ def test_lines_tell_evaluations_and_count_ends(capsys):
         "[1/2] parity · gru · seed 0 · diverged: the loss was nan",
         "[2/2] parity · gru · seed 0 · finished in 2.0 s: all steps",
     ]
+
+
+def test_a_reader_that_stops_reading_ends_a_command_in_silence():
+    command = [sys.executable, "-c", "from statewise.cli import main; raise SystemExit(main())", "bounds", "parity"]
+    with subprocess.Popen([*command, "--size", "8"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait() == 141

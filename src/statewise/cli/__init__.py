@@ -1,8 +1,10 @@
 """The command line: one module a command, and one place where errors become exit statuses.
 
 0  done        1  the work failed        2  what was asked for cannot be        130  interrupted
+141  whoever read the output stopped reading
 """
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -42,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             args=sys.argv[1:] if arguments is None else arguments,
         )
         status: int = command.run()
+        sys.stdout.flush()
         return status
     except UsageError as error:
         print(f"statewise: {error}", file=sys.stderr)
@@ -52,3 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("statewise: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        # As `head` does. Python writes what is left once more when it ends: to nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
