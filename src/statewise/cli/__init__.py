@@ -1,7 +1,6 @@
 """The command line: one module a command, and one place where errors become exit statuses.
 
-0  done        1  the work failed        2  what was asked for cannot be        130  interrupted
-141  whoever read the output stopped reading
+0  done        1  the work failed, or its reader left        2  what was asked for cannot be        130  interrupted
 """
 
 import os
@@ -58,4 +57,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # As `head` does. Python writes what is left once more when it ends: to nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return 1
