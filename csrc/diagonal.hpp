@@ -68,10 +68,6 @@ void clear_summary(Number* summary, int64_t count) {
   clear_numbers(summary + count, count);
 }
 
-// Steps ahead of which a block that is narrower than the rows asks for its part of them: the hardware foresees whole
-// rows, which follow each other in memory, but not parts.
-constexpr int64_t kAhead = 8;
-
 template <typename Element>
 void prefetch(const Element* row, int64_t count) {
   const char* bytes = reinterpret_cast<const char*>(row);
@@ -125,9 +121,9 @@ class Forward {
 
   void emit(const Span& span, int64_t time, Number* state) const {
     if (starts_sequence(reset_, span, time)) clear_numbers(state, span.count);
-    if (span.count < shape_.channels && time + kAhead < shape_.time) {
-      inputs_.ask_for(span, time + kAhead);
-      prefetch(states_.row(span, time + kAhead), span.count);
+    if (span.ahead && time + span.ahead < shape_.time) {
+      inputs_.ask_for(span, time + span.ahead);
+      prefetch(states_.row(span, time + span.ahead), span.count);
     }
     const auto rows = inputs_.at(span, time);
     Stored* states = states_.row(span, time);
@@ -217,11 +213,11 @@ class Backward {
                                              : kZeros<Stored>;
     Stored* grads[Gate::kInputs];
     for (int i = 0; i < Gate::kInputs; ++i) grads[i] = grad_inputs_[i].row(span, time);
-    if (span.count < shape_.channels && time > kAhead) {
-      inputs_.ask_for(span, time - kAhead);
-      prefetch(states_.row(span, time - kAhead - 1), span.count);
-      if (grad_states_.data) prefetch(incoming_at(span, time - kAhead), span.count);
-      for (const Operand<Stored>& operand : grad_inputs_) prefetch(operand.row(span, time - kAhead), span.count);
+    if (span.ahead && time > span.ahead) {
+      inputs_.ask_for(span, time - span.ahead);
+      prefetch(states_.row(span, time - span.ahead - 1), span.count);
+      if (grad_states_.data) prefetch(incoming_at(span, time - span.ahead), span.count);
+      for (const Operand<Stored>& operand : grad_inputs_) prefetch(operand.row(span, time - span.ahead), span.count);
     }
     // Time runs backwards, so the channels do: a walk straight down through memory is prefetched, one in jumps
     // is not.

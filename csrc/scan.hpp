@@ -56,7 +56,18 @@ inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 // Some channels of one sequence.
 struct Span {
   int64_t batch, first, count;
+  int64_t ahead;  // steps ahead of which it asks for its rows; 0 where it leaves that to the hardware
 };
+
+// The hardware foresees a row that follows the last one in memory, but stops at the end of each page of 4 KiB: wide
+// rows are asked for so many numbers ahead (512 to 4096 are alike, and up to twice as fast as none).
+// Narrow rows share their cache lines and their pages, and would pay more than they gain.
+constexpr int64_t kNumbersAhead = 1024, kNarrowRow = 64;
+
+inline int64_t steps_ahead(int64_t count, int64_t channels) {
+  if (count == channels && count < kNarrowRow) return 0;
+  return count < kNumbersAhead ? kNumbersAhead / count : 1;
+}
 
 template <typename Element>
 struct Operand {
@@ -175,7 +186,8 @@ class Scan {
   Span span_of(int64_t block) const {
     const int64_t per_row = ceil_div(shape_.channels, width_);
     const int64_t first = block % per_row * width_;
-    return {block / per_row, first, smaller(width_, shape_.channels - first)};
+    const int64_t count = smaller(width_, shape_.channels - first);
+    return {block / per_row, first, count, steps_ahead(count, shape_.channels)};
   }
 
   int64_t time_of(int64_t step) const { return Recurrence::kBackwards ? shape_.time - 1 - step : step; }
