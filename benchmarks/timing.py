@@ -1,6 +1,5 @@
 """How everything here is timed: medians of alternating runs, in memory that was used before, alone on the machine."""
 
-import os
 import statistics
 import sys
 import time
@@ -9,6 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
+from statewise.cli.doctor import other_load
 from statewise.ops.memory import keep_freed_memory
 
 Work = Callable[[], object]
@@ -18,8 +18,8 @@ def steady() -> None:
     """Keep freed memory, so that fresh pages are not what is measured; warn where the machine is busy."""
     if not keep_freed_memory():
         print("warning: the allocator gives memory back, so fresh pages are measured too", file=sys.stderr)
-    if os.getloadavg()[0] > 0.5:
-        print(f"warning: a load of {os.getloadavg()[0]:.1f}: other processes disturb these numbers", file=sys.stderr)
+    if (busy := other_load()) is not None:
+        print(f"warning: {busy}", file=sys.stderr)
 
 
 def medians(works: dict[str, Work], runs: int = 15) -> dict[str, float]:

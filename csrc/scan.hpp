@@ -56,7 +56,7 @@ inline int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 // Some channels of one sequence.
 struct Span {
   int64_t batch, first, count;
-  int64_t ahead;  // steps ahead of which it asks for its rows; 0 where it leaves that to the hardware
+  int64_t ahead = 0;  // steps ahead of which it asks for its rows; 0 where it leaves that to the hardware
 };
 
 // The hardware foresees a row that follows the last one in memory, but stops at the end of each page of 4 KiB: wide
