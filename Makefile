@@ -9,7 +9,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 BUILD_INPUTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/* csrc/build/*.py)
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow lint format bench bench-gpu clean
 
 demo: $(VENV)/report
 	$(BIN)/statewise compare
@@ -32,6 +32,9 @@ format: $(VENV)/dev
 bench: $(VENV)/bench
 	@$(BIN)/python -c "import torchlpc" 2>/dev/null || $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps torchlpc==0.7.2
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+bench-gpu: $(VENV)/bench
+	$(BIN)/python benchmarks/gpu.py
 
 clean:
 	rm -rf $(VENV) build .mypy_cache .pytest_cache .ruff_cache .hypothesis
