@@ -44,6 +44,59 @@ def require_scan(
         require_kernel(where, kernel, device=first.device, dtype=first.dtype)
 
 
+def require_matrix_scan(
+    where: str,
+    keys: dict[str, Tensor],
+    value: Tensor,
+    log_decay: Tensor | None,
+    initial: Tensor | None,
+    reset: Tensor | None,
+) -> None:
+    """Raise a UsageError unless the arguments of a scan with a state of matrices fit together.
+
+    keys       (B, T, H, K) each, by name: queries are among them; H may be 1 for all heads
+    value      (B, T, H, V)
+    log_decay  (B, T, H) or (B, T, H, K), initial (B, H, K, V) in the accumulation dtype, reset (B, T) bool, or None
+
+    >>> key, value = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 3, 5)
+    >>> require_matrix_scan("matrix_scan", {"key": key}, value, torch.zeros(1, 2, 3), torch.zeros(1, 3, 4, 5), None)
+    """
+    states = {} if initial is None else {"initial": initial}
+    decays = {} if log_decay is None else {"log_decay": log_decay}
+    masks = {} if reset is None else {"reset": reset}
+    require_tensors(where, **keys, value=value, **decays, **states, **masks)
+    require_same_shape(where, "(B, T, H, K)", **keys)
+    key = next(iter(keys.values()))
+    require_same_dtype(where, real=True, **keys, value=value)
+    require_same_device(where, **keys, value=value, **decays, **states, **masks)
+    batch, length, heads, channels = key.shape
+    if value.ndim == 4 and heads == 1:
+        heads = value.shape[2]
+    values = value.shape[-1]
+    needed = (batch, length, heads, values)
+    require_shape(where, "value", value, needed, "(B, T, H, V)", "Time is axis 1, heads are axis 2.")
+    if log_decay is not None and log_decay.ndim != 4:
+        how = "One log decay for each head; for each key channel it is (B, T, H, K)."
+        require_shape(where, "log_decay", log_decay, (batch, length, heads), "(B, T, H)", how)
+    elif log_decay is not None:
+        how = "Or one for each head, (B, T, H)."
+        require_shape(where, "log_decay", log_decay, (batch, length, heads, channels), "(B, T, H, K)", how)
+    if initial is not None:
+        needed = (batch, heads, channels, values)
+        require_shape(
+            where, "initial", initial, needed, "(B, H, K, V)", "Pass the state that an earlier call returned."
+        )
+        wide = torch.promote_types(value.dtype, torch.float32)
+        if initial.dtype != wide:
+            raise UsageError(
+                f"{where}: initial must be {_dtype_name(wide)} beside values of {_dtype_name(value.dtype)}; it is "
+                f"{_dtype_name(initial.dtype)}"
+            )
+    if reset is not None:
+        require_bool(where, "reset", reset)
+        require_shape(where, "reset", reset, (batch, length), "(B, T)", "One flag for every token of every sequence.")
+
+
 def require_tensors(where: str, **values: Any) -> None:
     """Raise a UsageError naming the first value that is not a tensor.
 

@@ -1,0 +1,180 @@
+"""The matrix scan: the chunked form against the loop, the loop against a sum over pairs written out."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statewise.core.random import seeded
+from statewise.ops import matrix_scan
+from statewise.ops.matrix_scan import reference
+from statewise.testing import assert_close
+
+DECAYS = ("none", "heads", "channels", "strong", "with zeros")
+
+
+def draw(shape, decay, *, reset=False, dtype=torch.float64):
+    """query, key, value, log_decay, initial, reset of (B, T, H, K, V)."""
+    batch, length, heads, keys, values = shape
+    with seeded(0):
+        query, key, value = (torch.randn(batch, length, heads, n, dtype=dtype) for n in (keys, keys, values))
+        rates = -torch.rand(batch, length, heads, keys, dtype=dtype)
+        zeros = torch.rand(rates.shape) < 0.1
+        log_decay = {
+            "none": None,
+            "heads": rates[..., 0],
+            "channels": rates,
+            "strong": 60 * rates,
+            "with zeros": rates.masked_fill(zeros, -torch.inf),
+        }[decay]
+        initial = torch.randn(batch, heads, keys, values, dtype=torch.promote_types(dtype, torch.float32))
+        return query, key, value, log_decay, initial, (torch.rand(batch, length) < 0.1) if reset else None
+
+
+def run(kernel, arguments):
+    """Outputs, final, and gradients of everything given from random cotangents."""
+    *tensors, reset = arguments
+    asked = [each if each is None else each.detach().clone().requires_grad_() for each in tensors]
+    outputs, final = matrix_scan(*asked, reset=reset, kernel=kernel)
+    with seeded(1):
+        ends = [(end * torch.randn(end.shape, dtype=end.dtype)).sum() for end in (outputs, final)]
+    given = [each for each in asked if each is not None]
+    return outputs, final, *torch.autograd.grad(sum(ends), given, allow_unused=True, materialize_grads=True)
+
+
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("decay", DECAYS)
+@pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 65, 130])
+def test_chunks_are_the_loop(length, decay, reset):
+    arguments = draw((2, length, 2, 3, 5), decay, reset=reset)
+    names = ("outputs", "final", *(f"gradient {i}" for i in range(5)))
+    for name, chunked, loop in zip(names, run("chunked", arguments), run("reference", arguments), strict=False):
+        assert_close(name, chunked, loop)
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_float32_keeps_its_digits_over_many_chunks(decay):
+    wide = draw((1, 700, 2, 4, 4), decay)
+    narrow = [None if each is None else each.float() for each in wide]
+    for name, ours, exact in zip(("outputs", "final"), matrix_scan(*narrow[:5]), matrix_scan(*wide[:5]), strict=True):
+        assert_close(name, ours, exact)
+
+
+def test_the_loop_is_the_sum_over_pairs():
+    query, key, value, log_decay, initial, _ = draw((1, 6, 1, 2, 3), "channels")
+    outputs, final = matrix_scan(query, key, value, log_decay, initial, kernel="reference")
+    decay = log_decay.exp()
+    for t in range(6):
+        kept = decay[0, : t + 1, 0].prod(0)
+        expected = (query[0, t, 0] * kept) @ initial[0, 0]
+        for s in range(t + 1):
+            weight = decay[0, s + 1 : t + 1, 0].prod(0)
+            expected = expected + (query[0, t, 0] * weight * key[0, s, 0]).sum() * value[0, s, 0]
+        assert_close(f"output {t}", outputs[0, t, 0], expected)
+    assert final.shape == (1, 1, 2, 3)
+
+
+@pytest.mark.parametrize("kernel", ["chunked", "reference"])
+def test_shared_queries_and_keys_are_as_if_repeated(kernel):
+    query, key, value, log_decay, initial, reset = draw((2, 40, 3, 4, 2), "heads", reset=True)
+    shared = matrix_scan(query[:, :, :1], key[:, :, :1], value, log_decay, initial, reset=reset, kernel=kernel)
+    repeated = [each[:, :, :1].expand(-1, -1, 3, -1) for each in (query, key)]
+    full = matrix_scan(*repeated, value, log_decay, initial, reset=reset, kernel=kernel)
+    for name, one, other in zip(("outputs", "final"), shared, full, strict=True):
+        assert_close(name, one, other)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.tuples(*[st.integers(1, 3), st.integers(0, 70), *[st.integers(1, 5)] * 3]), st.sampled_from(DECAYS))
+def test_any_shape(shape, decay):
+    arguments = draw(shape, decay, reset=True)
+    for name, chunked, loop in zip("of", run("chunked", arguments), run("reference", arguments), strict=False):
+        assert_close(name, chunked, loop)
+
+
+@pytest.mark.parametrize("kernel", ["chunked", "reference"])
+@pytest.mark.parametrize("decay", ["none", "heads", "channels"])
+def test_gradcheck(kernel, decay):
+    query, key, value, log_decay, initial, _ = draw((1, 5, 1, 2, 2), decay)
+    tensors = [None if each is None else each.requires_grad_() for each in (query, key, value, log_decay, initial)]
+    reset = torch.tensor([[False, False, False, True, False]])
+    assert torch.autograd.gradcheck(lambda *each: matrix_scan(*each, reset=reset, kernel=kernel), tensors)
+
+
+@pytest.mark.parametrize("decay", DECAYS)
+def test_a_later_token_changes_no_earlier_bit(decay):
+    tensors = draw((2, 100, 2, 4, 3), decay, dtype=torch.float32)
+    changed = [None if each is None else each.clone() for each in tensors[:4]]
+    for each in changed:
+        if each is not None:
+            each[:, 50:] -= 1
+    before, after = (matrix_scan(*each, tensors[4])[0][:, :50] for each in (tensors[:4], changed))
+    assert torch.equal(before, after)
+
+
+@pytest.mark.parametrize("decay", ["none", "heads", "channels"])
+def test_nothing_crosses_a_reset_and_no_tokens_change_nothing(decay):
+    *tensors, initial, _ = draw((1, 40, 1, 2, 2), decay)
+    reset = torch.zeros(1, 40, dtype=torch.bool)
+    reset[:, 17] = True
+    value = tensors[2].requires_grad_()
+    outputs, final = matrix_scan(*tensors, initial, reset=reset)
+    (grad,) = torch.autograd.grad(outputs[:, 17:].sum() + final.sum(), value)
+    assert not grad[:, :17].any()
+    assert bool(grad[:, 17:].any())
+    empty = [None if each is None else each[:, :0] for each in tensors]
+    outputs, final = matrix_scan(*empty, initial)
+    assert outputs.shape == (1, 0, 1, 2)
+    assert torch.equal(final, initial)
+
+
+def test_bfloat16_keeps_its_state_in_float32():
+    tensors = draw((1, 50, 2, 4, 4), "heads", dtype=torch.bfloat16)
+    outputs, final = matrix_scan(*tensors[:5])
+    assert (outputs.dtype, final.dtype) == (torch.bfloat16, torch.float32)
+    exact = reference.matrix_scan(*(each.float() for each in tensors[:5]))
+    assert_close("outputs", outputs, exact[0])
+    assert_close("final", final, exact[1])
+
+
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_vmap_and_compile_see_through():
+    *tensors, _ = draw((2, 40, 2, 3, 3), "heads")
+    plain = matrix_scan(*tensors)
+    mapped = torch.func.vmap(lambda *each: matrix_scan(*(one[None] for one in each)))(*tensors)
+    compiled = torch.compile(matrix_scan, fullgraph=True, backend="aot_eager")(*tensors)
+    for one, other, third in zip(plain, mapped, compiled, strict=True):
+        assert_close("mapped", other[:, 0], one)
+        assert_close("compiled", third, one)
+
+
+WRONG = {
+    "query and key must have the same shape": {"key": (1, 4, 2, 4)},
+    r"value must have the shape \(B, T, H, V\).\n  value   \(1, 5, 2, 3\)\n  needed  \(1, 4, 2, 3\)": {
+        "value": (1, 5, 2, 3)
+    },
+    r"log_decay must have the shape \(B, T, H\).\n  log_decay  \(1, 4\)": {"log_decay": (1, 4)},
+    r"log_decay must have the shape \(B, T, H, K\)": {"log_decay": (1, 4, 2, 5)},
+    r"initial must have the shape \(B, H, K, V\)": {"initial": (1, 2, 3)},
+    r"reset must have the shape \(B, T\)": {"reset": (1, 5)},
+}
+
+
+@pytest.mark.parametrize("message", WRONG)
+def test_what_does_not_fit_is_refused(message):
+    shapes = {"query": (1, 4, 2, 3), "key": (1, 4, 2, 3), "value": (1, 4, 2, 3), **WRONG[message]}
+    tensors = {
+        name: torch.zeros(shape, dtype=torch.bool if name == "reset" else None) for name, shape in shapes.items()
+    }
+    with pytest.raises(ValueError, match=f"matrix_scan: {message}"):
+        matrix_scan(**tensors)
+
+
+def test_dtypes_and_kernels_that_do_not_fit_are_refused():
+    token = torch.zeros(1, 4, 2, 3)
+    with pytest.raises(ValueError, match="initial must be float32 beside values of float32; it is float64"):
+        matrix_scan(token, token, token, initial=torch.zeros(1, 2, 3, 3, dtype=torch.float64))
+    with pytest.raises(ValueError, match="query and key and value must have the same real floating-point dtype"):
+        matrix_scan(token, token, token.double())
+    with pytest.raises(ValueError, match="unknown kernel of matrix_scan 'cpu': there are chunked, reference"):
+        matrix_scan(token, token, token, kernel="cpu")
