@@ -34,6 +34,17 @@ def medians(works: dict[str, Work], runs: int = 15) -> dict[str, float]:
     return {name: 1e3 * statistics.median(each) for name, each in times.items()}
 
 
+def median_of(work: Work, *, seconds: float) -> float:
+    """Milliseconds of one run, in as many as fit in `seconds`, at least three, after one that is not counted."""
+    work()
+    times: list[float] = []
+    while len(times) < 3 or sum(times) < seconds:
+        begin = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - begin)
+    return 1e3 * statistics.median(times)
+
+
 @contextmanager
 def threads(count: int):
     """torch on that many threads."""

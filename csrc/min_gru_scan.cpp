@@ -1,4 +1,4 @@
-// minGRU from its pre-activations, h_t = σ(-k_t) h_{t-1} + σ(k_t) g(u_t). Inputs: gate k, candidate u. Option: the
+// minGRU from its pre-activations, h_t = σ(-k_t) h_{t-1} + σ(k_t) g(u_t). Inputs: gate k, candidate u. Options: the
 // candidate's activation, 0 g, 1 tanh, 2 identity.
 
 #include "candidate.hpp"
@@ -31,7 +31,7 @@ struct MinGru {
 
 template <typename Stored>
 void run_forward(const Problem& problem) {
-  switch (problem.option) {
+  switch (problem.options[0]) {
     case 0: return forward<MinGru<Positive>, Stored>(problem);
     case 1: return forward<MinGru<Tanh>, Stored>(problem);
     default: return forward<MinGru<Identity>, Stored>(problem);
@@ -40,7 +40,7 @@ void run_forward(const Problem& problem) {
 
 template <typename Stored>
 void run_backward(const Problem& problem) {
-  switch (problem.option) {
+  switch (problem.options[0]) {
     case 0: return backward<MinGru<Positive>, Stored>(problem);
     case 1: return backward<MinGru<Tanh>, Stored>(problem);
     default: return backward<MinGru<Identity>, Stored>(problem);

@@ -1,5 +1,5 @@
 // minLSTM from its pre-activations, h_t = a_t h_{t-1} + b_t g(u_t). Inputs: forget gate p, input gate q, candidate u.
-// a = σ(p) and b = σ(q), or normalised a = σ(p) / (σ(p) + σ(q)) and b = 1 - a. Option: the candidate's activation,
+// a = σ(p) and b = σ(q), or normalised a = σ(p) / (σ(p) + σ(q)) and b = 1 - a. Options: the candidate's activation,
 // 0 g, 1 tanh, 2 identity; plus 3 where normalised.
 
 #include "candidate.hpp"
@@ -71,7 +71,7 @@ struct Normalised {
 
 template <typename Stored>
 void run_forward(const Problem& problem) {
-  switch (problem.option) {
+  switch (problem.options[0]) {
     case 0: return forward<Plain<Positive>, Stored>(problem);
     case 1: return forward<Plain<Tanh>, Stored>(problem);
     case 2: return forward<Plain<Identity>, Stored>(problem);
@@ -83,7 +83,7 @@ void run_forward(const Problem& problem) {
 
 template <typename Stored>
 void run_backward(const Problem& problem) {
-  switch (problem.option) {
+  switch (problem.options[0]) {
     case 0: return backward<Plain<Positive>, Stored>(problem);
     case 1: return backward<Plain<Tanh>, Stored>(problem);
     case 2: return backward<Plain<Identity>, Stored>(problem);

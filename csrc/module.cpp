@@ -43,7 +43,8 @@ struct InstructionSet {
 };
 
 #define STATEWISE_TABLES(set) \
-  {set::linear_scan_kernels, set::min_gru_scan_kernels, set::min_lstm_scan_kernels, set::softmax_scan_kernels}
+  {set::linear_scan_kernels, set::min_gru_scan_kernels, set::min_lstm_scan_kernels, set::softmax_scan_kernels, \
+   set::matrix_scan_kernels}
 
 // Those that this machine runs, the fastest last.
 const std::vector<InstructionSet>& instruction_sets() {
@@ -75,7 +76,7 @@ using Sizes = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 using Address = std::tuple<std::uintptr_t, std::int64_t, std::int64_t>;
 
 void run(const std::string& instruction_set, const std::string& name, const std::string& dtype, int threads,
-         const Sizes& sizes, int option, const std::vector<Address>& addresses) {
+         const Sizes& sizes, const std::vector<std::int64_t>& options, const std::vector<Address>& addresses) {
   const Kernel& found = kernel(instruction_set, name, dtype);
   if (static_cast<int>(addresses.size()) != found.num_places)
     throw std::invalid_argument(name + " takes " + std::to_string(found.num_places) + " tensors, not " +
@@ -86,7 +87,7 @@ void run(const std::string& instruction_set, const std::string& name, const std:
     places.push_back({reinterpret_cast<void*>(address), batch_stride, time_stride});
   const auto& [batch, time, channels] = sizes;
   const nb::gil_scoped_release released;
-  found.run({{batch, time, channels}, places.data(), option, threads});
+  found.run({{batch, time, channels}, places.data(), options.data(), threads});
 }
 
 // A large output is mostly fresh from the system, and its page faults, one for 4 KiB, take longer than the scan
@@ -123,7 +124,7 @@ NB_MODULE(_kernels, module) {
       },
       "The instruction sets that this machine runs, the fastest last.");
   module.def("run", statewise::run, "instruction_set"_a.noconvert(), "name"_a.noconvert(), "dtype"_a.noconvert(),
-             "threads"_a.noconvert(), "sizes"_a.noconvert(), "option"_a.noconvert(), "places"_a.noconvert(),
+             "threads"_a.noconvert(), "sizes"_a.noconvert(), "options"_a.noconvert(), "places"_a.noconvert(),
              "Run one kernel on (address, batch stride, time stride) of each tensor.");
   module.def("prefer_large_pages", statewise::prefer_large_pages, "address"_a.noconvert(), "size"_a.noconvert(),
              "Ask the system for large pages in a range of memory.");

@@ -18,12 +18,12 @@ struct Place {
 };
 
 // places   what each kernel reads and writes, in the order that its file documents
-// option   a variant that the kernel's file documents
+// options  what else the kernel's file asks for
 // threads  to use at most
 struct Problem {
   Shape shape;
   const Place* places;
-  int option;
+  const std::int64_t* options;
   int threads;
 };
 

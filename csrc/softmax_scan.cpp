@@ -14,7 +14,7 @@
 //              grad_score, grad_value, grad_initial_max, grad_initial_denominator, grad_initial_numerator
 //
 // score and grad_score are (B, T, H), value, outputs and their gradients (B, T, D); maxima, denominators (B, T, H) and
-// all states, (B, H) or (B, D), are in the computed type. Option: channels of a head, D / H.
+// all states, (B, H) or (B, D), are in the computed type. Options: channels of a head, D / H.
 
 #include "diagonal.hpp"
 #include "exponentials.hpp"
@@ -56,7 +56,7 @@ class SoftmaxForward {
   static constexpr bool kBackwards = false;
 
   explicit SoftmaxForward(const Problem& problem)
-      : channels_(problem.option),
+      : channels_(problem.options[0]),
         score_(problem.places[0]),
         value_(problem.places[1]),
         initial_max_(problem.places[2]),
@@ -203,7 +203,7 @@ class SoftmaxBackward {
   static constexpr bool kBackwards = true;
 
   explicit SoftmaxBackward(const Problem& problem)
-      : channels_(problem.option),
+      : channels_(problem.options[0]),
         length_(problem.shape.time),
         score_(problem.places[0]),
         value_(problem.places[1]),

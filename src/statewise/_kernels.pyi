@@ -9,7 +9,7 @@ def run(
     dtype: str,
     threads: int,
     sizes: tuple[int, int, int],
-    option: int,
+    options: list[int],
     places: Sequence[tuple[int, int, int]],
 ) -> None: ...
 def prefer_large_pages(address: int, size: int) -> None: ...

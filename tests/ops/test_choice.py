@@ -84,14 +84,14 @@ def test_what_is_asked_for_runs_forwards_and_backwards(kernel, dtype, expected, 
 
 def test_the_extension_refuses_what_this_machine_lacks():
     with pytest.raises(ValueError, match="no kernel linear_scan for float32 and sse9 instructions on this machine"):
-        _kernels.run("sse9", "linear_scan", "float32", 1, (0, 0, 0), 0, [])
+        _kernels.run("sse9", "linear_scan", "float32", 1, (0, 0, 0), [0], [])
 
 
 def test_the_extension_counts_its_tensors():
     with pytest.raises(ValueError, match="linear_scan takes 6 tensors, not 5"):
-        _kernels.run("portable", "linear_scan", "float32", 1, (0, 0, 0), 0, [(0, 0, 0)] * 5)
+        _kernels.run("portable", "linear_scan", "float32", 1, (0, 0, 0), [0], [(0, 0, 0)] * 5)
 
 
 def test_the_extension_converts_nothing():
     with pytest.raises(TypeError, match="incompatible function arguments"):
-        _kernels.run("portable", "linear_scan", "float32", np.int64(1), (0, 0, 0), 0, [(0, 0, 0)] * 6)
+        _kernels.run("portable", "linear_scan", "float32", np.int64(1), (0, 0, 0), [0], [(0, 0, 0)] * 6)

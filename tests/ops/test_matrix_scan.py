@@ -1,5 +1,7 @@
 """The matrix scan: the chunked form against the loop, the loop against a sum over pairs written out."""
 
+from functools import partial
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -8,9 +10,11 @@ from hypothesis import strategies as st
 from statewise.core.random import seeded
 from statewise.ops import matrix_scan
 from statewise.ops.matrix_scan import reference
+from statewise.ops.matrix_scan.raw import backward_op, forward_op
 from statewise.testing import assert_close
 
 DECAYS = ("none", "heads", "channels", "strong", "with zeros")
+FAST = ("chunked", "cpu", "cpu-portable")
 
 
 def draw(shape, decay, *, reset=False, dtype=torch.float64):
@@ -45,18 +49,21 @@ def run(kernel, arguments):
 @pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("decay", DECAYS)
 @pytest.mark.parametrize("length", [1, 31, 32, 33, 64, 65, 130])
-def test_chunks_are_the_loop(length, decay, reset):
+@pytest.mark.parametrize("kernel", FAST)
+def test_every_kernel_is_the_loop(kernel, length, decay, reset):
     arguments = draw((2, length, 2, 3, 5), decay, reset=reset)
     names = ("outputs", "final", *(f"gradient {i}" for i in range(5)))
-    for name, chunked, loop in zip(names, run("chunked", arguments), run("reference", arguments), strict=False):
-        assert_close(name, chunked, loop)
+    for name, fast, loop in zip(names, run(kernel, arguments), run("reference", arguments), strict=False):
+        assert_close(name, fast, loop)
 
 
 @pytest.mark.parametrize("decay", DECAYS)
-def test_float32_keeps_its_digits_over_many_chunks(decay):
+@pytest.mark.parametrize("kernel", FAST)
+def test_float32_keeps_its_digits_over_many_chunks(kernel, decay):
     wide = draw((1, 700, 2, 4, 4), decay)
     narrow = [None if each is None else each.float() for each in wide]
-    for name, ours, exact in zip(("outputs", "final"), matrix_scan(*narrow[:5]), matrix_scan(*wide[:5]), strict=True):
+    runs = matrix_scan(*narrow[:5], kernel=kernel), matrix_scan(*wide[:5])
+    for name, ours, exact in zip(("outputs", "final"), *runs, strict=True):
         assert_close(name, ours, exact)
 
 
@@ -74,25 +81,29 @@ def test_the_loop_is_the_sum_over_pairs():
     assert final.shape == (1, 1, 2, 3)
 
 
-@pytest.mark.parametrize("kernel", ["chunked", "reference"])
+@pytest.mark.parametrize("kernel", [*FAST, "reference"])
 def test_shared_queries_and_keys_are_as_if_repeated(kernel):
     query, key, value, log_decay, initial, reset = draw((2, 40, 3, 4, 2), "heads", reset=True)
-    shared = matrix_scan(query[:, :, :1], key[:, :, :1], value, log_decay, initial, reset=reset, kernel=kernel)
-    repeated = [each[:, :, :1].expand(-1, -1, 3, -1) for each in (query, key)]
+    query, key = (each[:, :, :1].clone().requires_grad_() for each in (query, key))
+    shared = matrix_scan(query, key, value, log_decay, initial, reset=reset, kernel=kernel)
+    repeated = [each.expand(-1, -1, 3, -1) for each in (query, key)]
     full = matrix_scan(*repeated, value, log_decay, initial, reset=reset, kernel=kernel)
-    for name, one, other in zip(("outputs", "final"), shared, full, strict=True):
-        assert_close(name, one, other)
+    grads = [torch.autograd.grad(outputs.sin().sum(), (query, key)) for outputs, _ in (shared, full)]
+    for one, other in zip((*shared, *grads[0]), (*full, *grads[1]), strict=True):
+        assert_close("shared", one, other)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.tuples(*[st.integers(1, 3), st.integers(0, 70), *[st.integers(1, 5)] * 3]), st.sampled_from(DECAYS))
 def test_any_shape(shape, decay):
     arguments = draw(shape, decay, reset=True)
-    for name, chunked, loop in zip("of", run("chunked", arguments), run("reference", arguments), strict=False):
-        assert_close(name, chunked, loop)
+    loop = run("reference", arguments)
+    for kernel in FAST:
+        for name, fast, exact in zip("of", run(kernel, arguments), loop, strict=False):
+            assert_close(name, fast, exact)
 
 
-@pytest.mark.parametrize("kernel", ["chunked", "reference"])
+@pytest.mark.parametrize("kernel", [*FAST, "reference"])
 @pytest.mark.parametrize("decay", ["none", "heads", "channels"])
 def test_gradcheck(kernel, decay):
     query, key, value, log_decay, initial, _ = draw((1, 5, 1, 2, 2), decay)
@@ -102,35 +113,38 @@ def test_gradcheck(kernel, decay):
 
 
 @pytest.mark.parametrize("decay", DECAYS)
-def test_a_later_token_changes_no_earlier_bit(decay):
+@pytest.mark.parametrize("kernel", FAST)
+def test_a_later_token_changes_no_earlier_bit(kernel, decay):
     tensors = draw((2, 100, 2, 4, 3), decay, dtype=torch.float32)
     changed = [None if each is None else each.clone() for each in tensors[:4]]
     for each in changed:
         if each is not None:
             each[:, 50:] -= 1
-    before, after = (matrix_scan(*each, tensors[4])[0][:, :50] for each in (tensors[:4], changed))
+    before, after = (matrix_scan(*each, tensors[4], kernel=kernel)[0][:, :50] for each in (tensors[:4], changed))
     assert torch.equal(before, after)
 
 
 @pytest.mark.parametrize("decay", ["none", "heads", "channels"])
-def test_nothing_crosses_a_reset_and_no_tokens_change_nothing(decay):
+@pytest.mark.parametrize("kernel", FAST)
+def test_nothing_crosses_a_reset_and_no_tokens_change_nothing(kernel, decay):
     *tensors, initial, _ = draw((1, 40, 1, 2, 2), decay)
     reset = torch.zeros(1, 40, dtype=torch.bool)
     reset[:, 17] = True
     value = tensors[2].requires_grad_()
-    outputs, final = matrix_scan(*tensors, initial, reset=reset)
+    outputs, final = matrix_scan(*tensors, initial, reset=reset, kernel=kernel)
     (grad,) = torch.autograd.grad(outputs[:, 17:].sum() + final.sum(), value)
     assert not grad[:, :17].any()
     assert bool(grad[:, 17:].any())
     empty = [None if each is None else each[:, :0] for each in tensors]
-    outputs, final = matrix_scan(*empty, initial)
+    outputs, final = matrix_scan(*empty, initial, kernel=kernel)
     assert outputs.shape == (1, 0, 1, 2)
     assert torch.equal(final, initial)
 
 
-def test_bfloat16_keeps_its_state_in_float32():
+@pytest.mark.parametrize("kernel", FAST)
+def test_bfloat16_keeps_its_state_in_float32(kernel):
     tensors = draw((1, 50, 2, 4, 4), "heads", dtype=torch.bfloat16)
-    outputs, final = matrix_scan(*tensors[:5])
+    outputs, final = matrix_scan(*tensors[:5], kernel=kernel)
     assert (outputs.dtype, final.dtype) == (torch.bfloat16, torch.float32)
     exact = reference.matrix_scan(*(each.float() for each in tensors[:5]))
     assert_close("outputs", outputs, exact[0])
@@ -138,14 +152,51 @@ def test_bfloat16_keeps_its_state_in_float32():
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
-def test_vmap_and_compile_see_through():
+@pytest.mark.parametrize("kernel", ["chunked", "cpu"])
+def test_vmap_and_compile_see_through(kernel):
     *tensors, _ = draw((2, 40, 2, 3, 3), "heads")
-    plain = matrix_scan(*tensors)
-    mapped = torch.func.vmap(lambda *each: matrix_scan(*(one[None] for one in each)))(*tensors)
-    compiled = torch.compile(matrix_scan, fullgraph=True, backend="aot_eager")(*tensors)
+    scan = partial(matrix_scan, kernel=kernel)
+    plain = scan(*tensors)
+    mapped = torch.func.vmap(lambda *each: scan(*(one[None] for one in each)))(*tensors)
+    compiled = torch.compile(scan, fullgraph=True, backend="aot_eager")(*tensors)
     for one, other, third in zip(plain, mapped, compiled, strict=True):
         assert_close("mapped", other[:, 0], one)
         assert_close("compiled", third, one)
+
+
+def test_the_operators_keep_torchs_contracts():
+    query, key, value, log_decay, initial, reset = draw((2, 40, 2, 3, 5), "channels", reset=True)
+    arguments = (query, key, value, None, None, log_decay.exp())
+    torch.library.opcheck(forward_op, (*arguments, initial, reset, "cpu"))
+    outputs, final, kept = forward_op(*arguments, initial, reset, "cpu")
+    torch.library.opcheck(backward_op, (*arguments, reset, kept, outputs, final, "cpu"))
+
+
+def test_bits_do_not_depend_on_threads():
+    arguments = draw((2, 100, 3, 16, 16), "channels")
+    before, runs = torch.get_num_threads(), []
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        runs.append(run("cpu", arguments))
+    torch.set_num_threads(before)
+    for one, other in zip(runs[0] * 2, runs[1] + runs[2], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_second_derivatives_are_refused_by_the_kernel_and_had_from_chunks():
+    *tensors, _ = draw((1, 5, 1, 2, 2), "heads")
+    asked = [each.requires_grad_() for each in tensors]
+    (grad,) = torch.autograd.grad(matrix_scan(*asked)[0].sum(), asked[0], create_graph=True)
+    with pytest.raises(ValueError, match='kernel="chunked", which has them'):
+        torch.autograd.grad(grad.sum(), asked[1])
+    assert torch.autograd.gradgradcheck(lambda *each: matrix_scan(*each, kernel="chunked"), asked)
+
+
+def test_what_no_kernel_takes_goes_through_chunks():
+    token = torch.ones(1, 4, 2, 3, dtype=torch.float16)
+    assert matrix_scan(token, token, token)[0].dtype == torch.float16
+    with pytest.raises(ValueError, match=r"kernel 'cpu' does not take torch\.float16 on cpu"):
+        matrix_scan(token, token, token, kernel="cpu")
 
 
 WRONG = {
@@ -176,5 +227,7 @@ def test_dtypes_and_kernels_that_do_not_fit_are_refused():
         matrix_scan(token, token, token, initial=torch.zeros(1, 2, 3, 3, dtype=torch.float64))
     with pytest.raises(ValueError, match="query and key and value must have the same real floating-point dtype"):
         matrix_scan(token, token, token.double())
-    with pytest.raises(ValueError, match="unknown kernel of matrix_scan 'cpu': there are chunked, reference"):
-        matrix_scan(token, token, token, kernel="cpu")
+    with pytest.raises(
+        ValueError, match="unknown kernel of matrix_scan 'triton': there are chunked, cpu, cpu-portable, reference"
+    ):
+        matrix_scan(token, token, token, kernel="triton")

@@ -21,20 +21,22 @@ WORTH_LARGE_PAGES = 2**22
 def run(
     name: str,
     inputs: Sequence[Tensor | None],
-    outputs: Sequence[Tensor],
+    outputs: Sequence[Tensor | None],
     *,
     dtype: torch.dtype,
     shape: Sequence[int],
     instruction_set: str,
-    option: int = 0,
+    options: Sequence[int] = (0,),
 ) -> None:
     """Run the kernel `name`; inputs, then outputs are what its file in csrc lists as places.
 
-    dtype   picks the kernel; the tensors have it, or that which the file says
-    shape   (B, T, D) of the scan
-    option  a variant that the file documents
+    dtype    picks the kernel; the tensors have it, or that which the file says
+    shape    (B, T, D) of the scan
+    options  what else the file asks for
     """
     for output in outputs:
+        if output is None:
+            continue
         _require_writable(name, output, dtype)
         size = output.nbytes
         if size >= WORTH_LARGE_PAGES:
@@ -48,7 +50,7 @@ def run(
         str(dtype).removeprefix("torch."),
         torch.get_num_threads(),
         (batch, length, channels),
-        option,
+        list(options),
         [place(tensor) for tensor in (*held, *outputs)],
     )
 

@@ -39,7 +39,7 @@ def _forward(
         dtype=first.dtype,
         shape=first.shape,
         instruction_set=instruction_set(chosen),
-        option=variant.option,
+        options=(variant.option,),
     )
     return states, final
 
@@ -78,7 +78,7 @@ def _backward(
         dtype=first.dtype,
         shape=first.shape,
         instruction_set=instruction_set(chosen),
-        option=variant.option,
+        options=(variant.option,),
     )
     return packed, on_initial
 

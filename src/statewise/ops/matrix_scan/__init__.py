@@ -7,12 +7,13 @@ from torch import Tensor
 
 from statewise.core.errors import pick
 from statewise.ops.checks import require_matrix_scan
-from statewise.ops.matrix_scan import chunked, reference
+from statewise.ops.matrix_scan import chunked, fused, reference
 
 __all__ = ["matrix_scan"]
 
 NAME = "matrix_scan"
 FORMS = {"chunked": chunked.matrix_scan, "reference": reference.matrix_scan}
+KERNELS = {**FORMS, "cpu": None, "cpu-portable": None}
 
 
 def matrix_scan(
@@ -53,5 +54,7 @@ def matrix_scan(
     ([1.0, 1.5, 1.75], torch.Size([1, 1, 1, 1]))
     """
     require_matrix_scan(NAME, {"query": query, "key": key}, value, log_decay, initial, reset)
-    form = FORMS["chunked"] if kernel is None else pick(f"kernel of {NAME}", kernel, FORMS)
-    return form(query, key, value, log_decay, initial, reset)
+    name = kernel or ("cpu" if fused.runs_on_cpu(value) else "chunked")
+    if pick(f"kernel of {NAME}", name, KERNELS) is None:
+        return fused.scan(NAME, name, query, key, value, None, None, log_decay, initial, reset)
+    return FORMS[name](query, key, value, log_decay, initial, reset)

@@ -42,7 +42,7 @@ def _forward(
         dtype=value.dtype,
         shape=value.shape,
         instruction_set=instruction_set(chosen),
-        option=_per_head(score, value),
+        options=(_per_head(score, value),),
     )
     return outputs
 
@@ -82,7 +82,7 @@ def _backward(
         dtype=value.dtype,
         shape=value.shape,
         instruction_set=instruction_set(chosen),
-        option=_per_head(score, value),
+        options=(_per_head(score, value),),
     )
     return grads
 
