@@ -1,6 +1,6 @@
 """statewise: sequence layers that train in parallel and decode in constant memory, and what they can hold."""
 
-from statewise import bounds, capacity, core, mixers, models, ops, runs, studies, tasks, testing, training
+from statewise import bounds, capacity, core, mixers, models, nn, ops, runs, studies, tasks, testing, training
 from statewise.models import LanguageModel
 from statewise.studies import load
 
@@ -13,6 +13,7 @@ __all__ = [
     "load",
     "mixers",
     "models",
+    "nn",
     "ops",
     "runs",
     "studies",

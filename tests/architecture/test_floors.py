@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bounds": {"core", "tasks"},
     "runs": {"core"},
     "mixers": {"core", "ops"},
+    "nn": {"core", "ops", "mixers"},
     "models": {"core", "ops", "mixers"},
     "capacity": {"core", "tasks", "bounds", "models"},
     "training": {"core", "tasks", "models", "capacity"},

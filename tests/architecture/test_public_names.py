@@ -8,13 +8,13 @@ import statewise
 
 PUBLIC = {
     "statewise": [
-        "LanguageModel", "__version__", "bounds", "capacity", "core", "load", "mixers", "models", "ops", "runs",
-        "studies", "tasks", "testing", "training",
+        "LanguageModel", "__version__", "bounds", "capacity", "core", "load", "mixers", "models", "nn", "ops",
+        "runs", "studies", "tasks", "testing", "training",
     ],
     "statewise.core": ["MissingExtraError", "RunError", "StatewiseError", "UsageError", "state_bits"],
     "statewise.ops": [
         "Choice", "SoftmaxState", "available_kernels", "choose_kernel", "linear_scan", "min_gru_scan",
-        "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "softmax_scan",
+        "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "matrix_scan", "softmax_scan",
     ],
     "statewise.tasks": [
         "Batch", "Dyck", "IndexLookup", "Parity", "TASKS", "Task", "Text", "UNSCORED", "configure", "from_identity",
@@ -22,6 +22,7 @@ PUBLIC = {
     "statewise.bounds": ["Bound", "best_accuracy", "bounds_of", "limit_at_all_lengths", "required_bits"],
     "statewise.runs": ["Record", "Result", "RunFolder", "RunStore", "read_record"],
     "statewise.mixers": ["Attention", "GRU", "LSTM", "MIXERS", "MinGRU", "MinLSTM", "Mixer", "ScanMixer", "ShortConv"],
+    "statewise.nn": ["MinGRU", "MinLSTM", "RecurrentLayer"],
     "statewise.models": [
         "Block", "LanguageModel", "ModelConfig", "ModelState", "load_model", "parse_stack", "save_model",
     ],

@@ -1,0 +1,12 @@
+"""One thread: steps this small lose by sharing, and most where other work is going on."""
+
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
