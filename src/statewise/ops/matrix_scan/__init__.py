@@ -34,16 +34,16 @@ def matrix_scan(
                 forget everything, any number in principle; None forgets nothing
     initial     (B, H, K, V) S_0 in the accumulation dtype, at least float32; zeros where absent
     reset       (B, T) bool; true where the state before the token is zero (not `initial`)
-    kernel      chunked (matrix products over chunks of time, on any device) or reference (the loop); None is chunked
+    kernel      cpu, cpu-portable (C++, token by token), chunked (matrix products over chunks of time, on any device) or
+                reference (the loop); None is cpu where that takes the tensors, else chunked
 
     Returns outputs (B, T, H, V) in the dtype of value, and final (B, H, K, V) in the accumulation dtype, as an
-    `initial` may be given to the next call. T = 0 gives no outputs and the initial state. Any strides; the chunked form
-    copies its inputs once. B·T·H·(C·(K + V) + 2·K·V) work and B·T·H·(C + K·V/C) numbers kept for the backward, with
-    chunks of C = 64 tokens; 32 where every channel decays by itself, and 12·K numbers for each token and head beside.
-    An output depends on the tokens up to its own bit by bit.
+    `initial` may be given to the next call. T = 0 gives no outputs and the initial state. Any strides; what is not
+    contiguous is copied once. O(B·T·H·K·V) work, in chunks of C = 64 tokens O(B·T·H·(C·(K + V) + K·V)). An output
+    depends on the tokens up to its own bit by bit.
 
-    Differentiable in every floating tensor, from outputs and from final, to any order. Shapes, dtypes, devices or a
-    kernel that do not fit are UsageErrors.
+    Differentiable in every floating tensor, from outputs and from final; to any order with chunked and reference.
+    Shapes, dtypes, devices or a kernel that do not fit are UsageErrors.
 
     Sources: Katharopoulos et al., arXiv 2006.16236 (the recurrence); Yang et al., arXiv 2312.06635, §4 (chunks).
 

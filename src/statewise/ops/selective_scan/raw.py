@@ -1,0 +1,47 @@
+"""The selective scan as two operators of torch.library. The front door is in `__init__.py`.
+
+A and the initial state are given in full, (B, E, N), so that the batch is the first axis of every tensor.
+"""
+
+from torch import Tensor
+
+from statewise.ops.operators import define
+from statewise.ops.selective_scan import chunked
+
+NO_GRADIENT = """selective_scan: second derivatives are not available: the chunked form's backward has no gradient.
+Differentiate the loop: selective_scan(..., kernel="reference")."""
+
+
+def _fake_forward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor, reset: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    (batch, length, channels), states = u.shape, A.shape[-1]
+    pieces = -(-length // chunked.piece_length(batch, length, channels, states))
+    entering = initial.new_empty(batch, pieces, states * channels)
+    return u.new_empty(u.shape), initial.new_empty(initial.shape), entering
+
+
+def _fake_backward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, *_: object
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    on_u, on_delta, on_A, on_B, on_C = (each.new_empty(each.shape) for each in (u, delta, A, B, C))
+    return on_u, on_delta, on_A, on_B, on_C, A.new_empty(A.shape)
+
+
+forward_op = define(
+    "selective_scan(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor initial, Tensor? reset) "
+    "-> (Tensor, Tensor, Tensor)",
+    chunked.selective_scan,
+    _fake_forward,
+    no_gradient=NO_GRADIENT,
+)
+"""(outputs (B, T, E), final (B, E, N), entering (B, pieces, N·E)), contiguous."""
+
+backward_op = define(
+    "selective_scan_backward(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor entering, Tensor? reset, "
+    "Tensor grad_outputs, Tensor grad_final) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    chunked.selective_scan_backward,
+    _fake_backward,
+    no_gradient=NO_GRADIENT,
+)
+"""The gradients of u, delta, A (B, E, N), B, C and the initial state, contiguous."""

@@ -1,0 +1,210 @@
+"""The selective scan: the chunked form against the loop, its gradients, its edges, and what it refuses."""
+
+import pytest
+import torch
+
+from statewise.ops.selective_scan import chunked, selective_scan
+from statewise.testing import assert_close
+
+LENGTHS = [0, 1, 7, 8, 9, 24, 25]
+
+
+def arguments(length, *, batch=2, channels=3, states=4, dtype=torch.float64, seed=0):
+    """u, delta, A, B, C, initial, which ask for gradients."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape, wide=torch.float64):
+        return torch.randn(shape, generator=generator, dtype=torch.float64).to(wide)
+
+    wide = torch.promote_types(dtype, torch.float32)
+    values = (
+        normal(batch, length, channels, wide=dtype),
+        normal(batch, length, channels, wide=wide).abs(),
+        -normal(channels, states, wide=wide).abs(),
+        normal(batch, length, states, wide=dtype),
+        normal(batch, length, states, wide=dtype),
+        normal(batch, channels, states, wide=wide),
+    )
+    return [value.requires_grad_() for value in values]
+
+
+def run(values, **options):
+    """Outputs, final state, and the gradients of every argument from both."""
+    outputs, final = selective_scan(*values, **options)
+    generator = torch.Generator().manual_seed(1)
+    weights = [torch.randn(end.shape, generator=generator, dtype=torch.float64) for end in (outputs, final)]
+    loss = (outputs.double() * weights[0]).sum() + (final.double() * weights[1]).sum()
+    grads = torch.autograd.grad(loss, values, allow_unused=True)
+    grads = [torch.zeros_like(v) if g is None else g for g, v in zip(grads, values, strict=True)]
+    return dict(
+        zip(["outputs", "final", "u", "delta", "A", "B", "C", "initial"], [outputs, final, *grads], strict=True)
+    )
+
+
+def assert_same(ours, theirs, dtype=None):
+    for name, expected in theirs.items():
+        assert_close(name, ours[name], expected, dtype=dtype)
+
+
+@pytest.fixture(autouse=True)
+def _pieces_of_eight(monkeypatch):
+    """The shortest pieces, so that short sequences have several."""
+    monkeypatch.setattr(chunked, "PIECE_NUMBERS", 1)
+
+
+@pytest.mark.parametrize("batch", [0, 2])
+@pytest.mark.parametrize("length", LENGTHS)
+def test_chunks_are_the_loop(length, batch):
+    values = arguments(length, batch=batch)
+    assert_same(run(values, kernel="chunked"), run(values, kernel="reference"))
+
+
+@pytest.mark.parametrize("places", [[0], [7, 8], [24], [0, 5, 6, 16]])
+def test_resets_are_the_loops(places):
+    values, reset = arguments(25), torch.zeros(2, 25, dtype=torch.bool)
+    reset[0, places] = True
+    ours = run(values, reset=reset)
+    assert_same(ours, run(values, reset=reset, kernel="reference"))
+    if places == [0]:
+        assert not ours["initial"][0].any()
+        assert bool(ours["initial"][1].any())
+
+
+def test_no_initial_state_is_zeros():
+    *values, initial = arguments(9)
+    for kernel in ("reference", "chunked"):
+        outputs, final = selective_scan(*values, kernel=kernel)
+        expected = selective_scan(*values, torch.zeros_like(initial), kernel=kernel)
+        assert torch.equal(outputs, expected[0])
+        assert torch.equal(final, expected[1])
+
+
+def test_decay_one_sums_and_decay_zero_forgets():
+    u, delta, A, B, C, initial = arguments(9)
+    values = (u, delta, torch.zeros_like(A), torch.ones_like(B), torch.ones_like(C))
+    outputs, _ = selective_scan(*values)
+    assert_close("sums", outputs, 4 * (delta * u).cumsum(1))
+    outputs, _ = selective_scan(u, delta + 1, torch.full_like(A, -1e4), *values[3:], initial)
+    assert_close("no past", outputs, 4 * (delta + 1) * u)
+
+
+def test_gradients_are_right():
+    values, reset = arguments(10, batch=1, channels=2, states=2), torch.zeros(1, 10, dtype=torch.bool)
+    reset[:, 4] = True
+    assert torch.autograd.gradcheck(lambda *given: selective_scan(*given), values)
+    assert torch.autograd.gradcheck(lambda *given: selective_scan(*given, reset=reset), values)
+
+
+def test_gradients_from_one_end_only():
+    values = arguments(9)
+    for end in (0, 1):
+        ours, theirs = (
+            torch.autograd.grad(selective_scan(*values, kernel=k)[end].sum(), values, allow_unused=True)
+            for k in ("chunked", "reference")
+        )
+        for left, right, value in zip(ours, theirs, values, strict=True):
+            assert_close("gradient", left, torch.zeros_like(value) if right is None else right)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_narrow_inputs_keep_a_wide_state(dtype):
+    values = arguments(25, dtype=dtype)
+    ours = run(values)
+    expected = run([value.detach().double().requires_grad_() for value in values])
+    assert ours["outputs"].dtype == ours["B"].dtype == dtype
+    assert ours["final"].dtype == ours["delta"].dtype == torch.float32
+    assert_same(ours, expected, dtype)
+
+
+def test_pieces_change_no_more_than_rounding(monkeypatch):
+    values = arguments(64)
+    cut = run(values)
+    monkeypatch.setattr(chunked, "PIECE_NUMBERS", 2**19)
+    assert_same(cut, run(values))
+
+
+def test_a_later_token_changes_no_earlier_bit():
+    u, *others = arguments(25)
+    changed = u.detach().clone()
+    changed[:, 13:] += 1
+    assert torch.equal(selective_scan(u, *others)[0][:, :13], selective_scan(changed, *others)[0][:, :13])
+
+
+def test_any_strides():
+    values = arguments(9)
+    spread = [value.detach().transpose(0, 1).contiguous().transpose(0, 1) for value in values]
+    for left, right in zip(selective_scan(*spread), selective_scan(*values), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_all_states_are_never_there_at_once():
+    kept = []
+
+    def note(saved):
+        kept.append(saved.numel())
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda saved: saved):
+        selective_scan(*arguments(512, channels=8, states=16))
+    assert sum(kept) < 2 * 512 * 8 * 16
+
+
+def test_under_vmap_and_func_grad():
+    values = [torch.stack([value.detach()] * 3) for value in arguments(9)]
+    values[0] = values[0] * torch.arange(1.0, 4)[:, None, None, None]
+
+    def loss(*given):
+        return selective_scan(*given)[0].square().sum()
+
+    grads = torch.func.vmap(torch.func.grad(loss, argnums=(0, 2)))(*values)
+    for i in range(3):
+        alone = torch.func.grad(loss, argnums=(0, 2))(*(value[i] for value in values))
+        assert_close("u", grads[0][i], alone[0])
+        assert_close("A", grads[1][i], alone[1])
+
+
+def test_the_operators_are_what_compilers_take_them_for():
+    u, delta, A, B, C, initial = (value.detach() for value in arguments(9))
+    forward, backward = torch.ops.statewise.selective_scan, torch.ops.statewise.selective_scan_backward
+    rates = A.expand(2, *A.shape)
+    checks = ("test_schema", "test_faketensor")
+    for reset in (None, torch.eye(2, 9, dtype=torch.bool)):
+        torch.library.opcheck(forward.default, (u, delta, rates, B, C, initial, reset), test_utils=checks)
+        entering = forward(u, delta, rates, B, C, initial, reset)[2]
+        grads = (torch.ones_like(u), torch.ones_like(initial))
+        torch.library.opcheck(backward.default, (u, delta, rates, B, C, entering, reset, *grads), test_utils=checks)
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")
+def test_second_derivatives_are_the_references():
+    values = arguments(5)
+    with pytest.raises(ValueError, match="second derivatives are not available"):
+        torch.autograd.gradgradcheck(lambda *given: selective_scan(*given), values)
+    small = arguments(3, batch=1, channels=1, states=2)
+    assert torch.autograd.gradgradcheck(lambda *given: selective_scan(*given, kernel="reference"), small)
+    with pytest.raises(ValueError, match="forward-mode"):
+        torch.func.jvp(lambda u: selective_scan(u, *values[1:]), (values[0],), (values[0],))
+
+
+def test_what_does_not_fit_is_refused():
+    u, delta, A, B, C, initial = arguments(9)
+    with pytest.raises(ValueError, match=r"u and delta must have the same shape \(B, T, E\)"):
+        selective_scan(u, delta[:, 1:], A, B, C)
+    with pytest.raises(ValueError, match=r"A must have the shape \(E, N\)"):
+        selective_scan(u, delta, A.T, B, C)
+    with pytest.raises(ValueError, match=r"B must have the shape \(B, T, N\)"):
+        selective_scan(u, delta, A, B[:, 1:], C[:, 1:])
+    with pytest.raises(ValueError, match=r"initial must have the shape \(B, E, N\)"):
+        selective_scan(u, delta, A, B, C, initial[:, 1:])
+    with pytest.raises(ValueError, match=r"delta, A and initial must be torch\.float32 beside u of torch\.bfloat16"):
+        selective_scan(*(v.bfloat16() for v in (u, delta, A, B, C)))
+    with pytest.raises(ValueError, match="u and B and C must have the same real"):
+        selective_scan(u.float(), delta, A, B, C)
+    with pytest.raises(ValueError, match="reset must be bool"):
+        selective_scan(u, delta, A, B, C, reset=torch.zeros(2, 9))
+    with pytest.raises(ValueError, match=r"reset must have the shape \(B, T\)"):
+        selective_scan(u, delta, A, B, C, reset=torch.zeros(2, 8, dtype=torch.bool))
+    with pytest.raises(ValueError, match="unknown kernel of selective_scan 'chunk': did you mean chunked"):
+        selective_scan(u, delta, A, B, C, kernel="chunk")
+    with pytest.raises(ValueError, match="u is a list"):
+        selective_scan([1.0], delta, A, B, C)
