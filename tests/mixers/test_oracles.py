@@ -5,8 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from statewise.mixers import GRU, LSTM, Attention, MinGRU, MinLSTM, ShortConv
-from statewise.mixers.attention import rotate
+from statewise.mixers import GRU, LSTM, MinGRU, MinLSTM, ShortConv
 from statewise.testing import assert_close
 
 
@@ -82,37 +81,6 @@ def test_gru_and_lstm_are_torchs_with_copied_weights(x, cls, theirs):
         assert_close("final", left, right[0])
 
 
-@pytest.mark.parametrize("head_size", [2, 6])
-@pytest.mark.parametrize("positions", ["none", "rope"])
-def test_attention_is_a_loop_over_prefixes(x, positions, head_size):
-    layer = Attention(6, head_size=head_size, positions=positions).double()
-    query, key, value = layer.query_key_value(x).unflatten(-1, (3, -1, head_size)).unbind(2)
-    if positions == "rope":
-        query, key = turned(query), turned(key)
-    outputs = torch.empty_like(value)
-    for t in range(50):
-        logits = torch.einsum("bhd,bshd->bhs", query[:, t], key[:, : t + 1]) / head_size**0.5
-        outputs[:, t] = torch.einsum("bhs,bshd->bhd", logits.softmax(-1), value[:, : t + 1])
-    assert_close("outputs", layer(x)[0], layer.output(outputs.flatten(2)))
-
-
-def turned(x):
-    """Rotary positions as complex multiplication: channel pair i at place t times exp(i t base^(−i/pairs))."""
-    pairs = x.shape[-1] // 2
-    pair = torch.complex(x[..., :pairs], x[..., pairs:])
-    rates = 10_000.0 ** (-torch.arange(pairs, dtype=torch.float64) / pairs)
-    angles = torch.arange(x.shape[1], dtype=torch.float64)[:, None, None] * rates
-    product = pair * torch.polar(torch.ones_like(angles), angles)
-    return torch.cat([product.real, product.imag], -1)
-
-
-def test_rotation_depends_on_distances_only():
-    one, other = torch.randn(2, 1, 1, 1, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    logits = [(rotate(one, 5 + shift) * rotate(other, 2 + shift)).sum().item() for shift in (0, 1, 1000)]
-    assert logits == pytest.approx([logits[0]] * 3, rel=1e-9)
-    assert abs(logits[0] - (rotate(one, 6) * rotate(other, 2)).sum().item()) > 1e-3
-
-
 @pytest.mark.parametrize("taps", [1, 2, 4])
 def test_short_conv_is_torchs_depthwise_convolution_on_a_residual(x, taps):
     layer = ShortConv(6, taps=taps).double()
@@ -134,9 +102,5 @@ def test_wrong_options_name_the_value():
         MinGRU(4, expansion=0)
     with pytest.raises(ValueError, match="activation is 'relu'; it must be one of g, tanh, identity"):
         MinLSTM(4, activation="relu")
-    with pytest.raises(ValueError, match="head_size is 3; it must divide the width, 4"):
-        Attention(4, head_size=3)
     with pytest.raises(ValueError, match="taps is 0"):
         ShortConv(4, taps=0)
-    with pytest.raises(ValueError, match="positions is 'learned'"):
-        Attention(4, positions="learned")
