@@ -24,7 +24,7 @@ def model():
 
 
 def converted(theirs):
-    ours = Mamba(theirs.hidden_size, states=theirs.ssm_state_size, rank=theirs.time_step_rank).double()
+    ours = Mamba(theirs.hidden_size, state_size=theirs.ssm_state_size, rank=theirs.time_step_rank).double()
     weights = {name: value.detach() for name, value in theirs.named_parameters()}
     ours.load_state_dict(
         {
@@ -88,6 +88,6 @@ def test_it_starts_as_published():
 
 
 def test_wrong_options_name_the_value():
-    for name in ("expansion", "states", "rank", "taps"):
+    for name in ("expansion", "state_size", "rank", "conv"):
         with pytest.raises(ValueError, match=f"Mamba: {name} is 0; it must be at least 1"):
             Mamba(4, **{name: 0})

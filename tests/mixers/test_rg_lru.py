@@ -112,8 +112,8 @@ def test_it_starts_as_published():
 
 
 def test_wrong_options_name_the_value():
-    with pytest.raises(ValueError, match="RGLRU: taps is 0; it must be at least 1"):
-        RGLRU(4, taps=0)
+    with pytest.raises(ValueError, match="RGLRU: conv is 0; it must be at least 1"):
+        RGLRU(4, conv=0)
     with pytest.raises(ValueError, match="RGLRU: units is 0"):
         RGLRU(4, units=0)
     with pytest.raises(ValueError, match="RGLRU: head_size is 3; it must divide"):

@@ -24,14 +24,14 @@ def by_convolution(layer, x):
 
 
 @pytest.mark.parametrize("length", [1, 15, 16, 17, 50])
-@pytest.mark.parametrize("options", [{}, {"states": 4, "gated": False}])
+@pytest.mark.parametrize("options", [{}, {"state_size": 4, "gated": False}])
 def test_it_is_the_convolution(options, length):
     layer, x = S4D(6, **options).double(), torch.randn(2, length, 6, dtype=torch.float64)
     assert_close("outputs", layer(x)[0], by_convolution(layer, x))
 
 
 def test_its_gradients_are_the_convolutions():
-    layer, x = S4D(6, states=8).double(), torch.randn(2, 37, 6, dtype=torch.float64)
+    layer, x = S4D(6, state_size=8).double(), torch.randn(2, 37, 6, dtype=torch.float64)
     ours, theirs = (
         torch.autograd.grad(y.square().sum(), list(layer.parameters())) for y in (layer(x)[0], by_convolution(layer, x))
     )
@@ -40,7 +40,7 @@ def test_its_gradients_are_the_convolutions():
 
 
 def test_the_final_state_is_the_recurrences():
-    layer, x = S4D(6, states=4).double(), torch.randn(2, 37, 6, dtype=torch.float64)
+    layer, x = S4D(6, state_size=4).double(), torch.randn(2, 37, 6, dtype=torch.float64)
     decay, _ = layer.decay_and_read(torch.float64)
     state = torch.zeros(2, 6, 2, dtype=torch.complex128)
     for token in x.unbind(1):
@@ -52,7 +52,7 @@ def test_the_final_state_is_the_recurrences():
 @pytest.mark.parametrize("chunk", [1, 4, 16])
 def test_a_reset_anywhere_in_a_chunk_starts_afresh(monkeypatch, chunk, places):
     monkeypatch.setattr(s4d, "CHUNK", chunk)
-    layer, x = S4D(6, states=4).double(), torch.randn(1, 37, 6, dtype=torch.float64)
+    layer, x = S4D(6, state_size=4).double(), torch.randn(1, 37, 6, dtype=torch.float64)
     reset = torch.zeros(1, 37, dtype=torch.bool)
     reset[:, places] = True
     _, before = layer(x + 1)
@@ -88,5 +88,5 @@ def test_it_starts_as_published():
 
 def test_wrong_options_name_the_value():
     for states in (0, 3):
-        with pytest.raises(ValueError, match=f"S4D: states is {states}; it must be even"):
-            S4D(4, states=states)
+        with pytest.raises(ValueError, match=f"S4D: state_size is {states}; it must be even"):
+            S4D(4, state_size=states)

@@ -37,11 +37,11 @@ class MambaState(NamedTuple):
 class Mamba(Mixer):
     """Mamba's block without its norm, (B, T, width) → (B, T, width). O(T·(D·E + E·N)) work, E·(N + K − 1) of state.
 
-    width      D, at least 1
-    expansion  channels per channel of the width, E = expansion · width
-    states     N, of each channel
-    rank       R, of the map to the step sizes; None is ⌈D/16⌉
-    taps       K of the convolution
+    width       D, at least 1
+    expansion   channels per channel of the width, E = expansion · width
+    state_size  N, states of each channel
+    rank        R, of the map to the step sizes; None is ⌈D/16⌉
+    conv        K, taps of the convolution, at least 1
 
     Starts as published: A = −(1, …, N) in every channel, d = 1, W_δ uniform in ±1/√R, and b_δ so that step sizes are
     log-uniform in [0.001, 0.1]; the rest as torch's Linear and Conv1d do.
@@ -56,22 +56,22 @@ class Mamba(Mixer):
     non_negative_decay = False
 
     def __init__(
-        self, width: int, *, expansion: int = 2, states: int = 16, rank: int | None = None, taps: int = 4
+        self, width: int, *, expansion: int = 2, state_size: int = 16, rank: int | None = None, conv: int = 4
     ) -> None:
         super().__init__(width)
         rank = -(-width // CHANNELS_PER_RANK) if rank is None else rank
-        for name, value in {"expansion": expansion, "states": states, "rank": rank, "taps": taps}.items():
+        for name, value in {"expansion": expansion, "state_size": state_size, "rank": rank, "conv": conv}.items():
             if value < 1:
                 raise UsageError(f"Mamba: {name} is {value}; it must be at least 1")
-        self.channels, self.states, self.rank, self.taps = expansion * width, states, rank, taps
+        self.channels, self.state_size, self.rank, self.taps = expansion * width, state_size, rank, conv
         self.input = nn.Linear(width, 2 * self.channels, bias=False)
-        self.conv_weight = initial_weight(taps, self.channels)
-        self.conv_bias = nn.Parameter(torch.empty(self.channels).uniform_(-1, 1) / taps**0.5)
-        self.select = nn.Linear(self.channels, rank + 2 * states, bias=False)
+        self.conv_weight = initial_weight(conv, self.channels)
+        self.conv_bias = nn.Parameter(torch.empty(self.channels).uniform_(-1, 1) / conv**0.5)
+        self.select = nn.Linear(self.channels, rank + 2 * state_size, bias=False)
         self.step_size = nn.Linear(rank, self.channels)
         nn.init.uniform_(self.step_size.weight, -(rank**-0.5), rank**-0.5)
         self.step_size.bias = initial_step_bias(self.channels)
-        self.log_rates = nn.Parameter(torch.arange(1.0, states + 1).log().repeat(self.channels, 1))
+        self.log_rates = nn.Parameter(torch.arange(1.0, state_size + 1).log().repeat(self.channels, 1))
         self.skip = nn.Parameter(torch.ones(self.channels))
         self.output = nn.Linear(self.channels, width, bias=False)
 
@@ -101,12 +101,12 @@ class Mamba(Mixer):
     ) -> MambaState:
         """h_0 = 0, and no inputs yet."""
         dtype = dtype or self.log_rates.dtype
-        hidden = self.empty(batch_size, self.channels, self.states, device=device, dtype=accumulation_dtype(dtype))
+        hidden = self.empty(batch_size, self.channels, self.state_size, device=device, dtype=accumulation_dtype(dtype))
         return MambaState(hidden, self.empty(batch_size, self.taps - 1, self.channels, device=device, dtype=dtype))
 
     def selected(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """δ (…, E) and A (E, N) in at least float32, B and C (…, N), from u (…, E)."""
-        low, B, C = self.select(u).split([self.rank, self.states, self.states], -1)
+        low, B, C = self.select(u).split([self.rank, self.state_size, self.state_size], -1)
         wide = accumulation_dtype(u.dtype)
         raised = F.linear(low, self.step_size.weight).to(wide) + self.step_size.bias.to(wide)
         return F.softplus(raised), -self.log_rates.to(wide).exp(), B.to(u.dtype), C.to(u.dtype)

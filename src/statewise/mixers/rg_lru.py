@@ -49,7 +49,7 @@ class RGLRU(Mixer):
     expansion    units per channel, E = expansion · width
     units        E itself, in place of the expansion; the paper has about 4/3 D, the released models D
     head_size    e, a divisor of E; None is the largest not above 256, which the released models have
-    taps         K of the convolution
+    conv         K, taps of the convolution, at least 1
     scale_first  √(1 − a²) multiplies a sequence's first input too, as in the paper's equation; False leaves it out
                  there, since nothing decays yet, as the released models do
 
@@ -74,17 +74,17 @@ class RGLRU(Mixer):
         expansion: int = 1,
         units: int | None = None,
         head_size: int | None = None,
-        taps: int = 4,
+        conv: int = 4,
         scale_first: bool = True,
     ) -> None:
         super().__init__(width)
-        if taps < 1:
-            raise UsageError(f"RGLRU: taps is {taps}; it must be at least 1")
+        if conv < 1:
+            raise UsageError(f"RGLRU: conv is {conv}; it must be at least 1")
         self.units = units = units_of("RGLRU", width, expansion, units)
         self.head_size = size = head_size_of("RGLRU", units, head_size, PUBLISHED_HEAD_SIZE)
-        self.taps, self.scale_first = taps, scale_first
+        self.taps, self.scale_first = conv, scale_first
         self.gate, self.input = lecun_linear(width, units), lecun_linear(width, units)
-        self.conv_weight = nn.Parameter(torch.randn(taps, units) * (CONV_VARIANCE / taps) ** 0.5)
+        self.conv_weight = nn.Parameter(torch.randn(conv, units) * (CONV_VARIANCE / conv) ** 0.5)
         self.conv_bias = nn.Parameter(torch.zeros(units))
         # Both gates side by side: (H, e, 2e).
         self.gates_weight = nn.Parameter(torch.randn(units // size, size, 2 * size) / size**0.5)

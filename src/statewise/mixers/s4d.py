@@ -40,13 +40,13 @@ class S4DState(NamedTuple):
 class S4D(Mixer):
     """A diagonal state space layer, (B, T, width) → (B, T, width). O(T·D·(D + N + P)) work, D·N values of state.
 
-    width   D, at least 1
-    states  N, of each channel, even: M = N/2 complex ones stand for themselves and their conjugates
-    gated   the output map has 2 D rows, and one half gates the other (GLU), as published; False leaves the gate out
+    width       D, at least 1
+    state_size  N, states of each channel, even: M = N/2 complex ones stand for themselves and their conjugates
+    gated       the output map has 2 D rows, and one half gates the other (GLU), as published; False leaves the gate out
 
     Starts as published: A_m = −1/2 + iπm, δ log-uniform in [0.001, 0.1], C complex normal of variance 1, d normal.
 
-    >>> layer = S4D(8, states=4)
+    >>> layer = S4D(8, state_size=4)
     >>> y, state = layer(torch.zeros(2, 5, 8))
     >>> y.shape, state.hidden.shape
     (torch.Size([2, 5, 8]), torch.Size([2, 8, 2, 2]))
@@ -55,11 +55,11 @@ class S4D(Mixer):
     recurrent = True
     non_negative_decay = False
 
-    def __init__(self, width: int, *, states: int = 64, gated: bool = True) -> None:
+    def __init__(self, width: int, *, state_size: int = 64, gated: bool = True) -> None:
         super().__init__(width)
-        if states < 2 or states % 2:
-            raise UsageError(f"S4D: states is {states}; it must be even and at least 2: pairs of conjugates")
-        self.pairs, self.gated = states // 2, gated
+        if state_size < 2 or state_size % 2:
+            raise UsageError(f"S4D: state_size is {state_size}; it must be even and at least 2: pairs of conjugates")
+        self.pairs, self.gated = state_size // 2, gated
         low, high = math.log(SHORTEST_STEP), math.log(LONGEST_STEP)
         self.log_step = nn.Parameter(torch.rand(width) * (high - low) + low)
         self.log_damping = nn.Parameter(torch.full((width, self.pairs), math.log(0.5)))
