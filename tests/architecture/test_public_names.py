@@ -13,18 +13,24 @@ PUBLIC = {
     ],
     "statewise.core": ["MissingExtraError", "RunError", "StatewiseError", "UsageError", "state_bits"],
     "statewise.ops": [
-        "Choice", "SoftmaxState", "available_kernels", "choose_kernel", "linear_scan", "min_gru_scan",
-        "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "matrix_scan", "softmax_scan",
+        "Choice", "SoftmaxState", "WKVState", "available_kernels", "choose_kernel", "delta_scan", "linear_scan",
+        "matrix_scan", "min_gru_scan", "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "selective_scan",
+        "slstm_scan", "softmax_scan", "wkv",
     ],
     "statewise.tasks": [
         "Batch", "Dyck", "IndexLookup", "Parity", "TASKS", "Task", "Text", "UNSCORED", "configure", "from_identity",
     ],
     "statewise.bounds": ["Bound", "best_accuracy", "bounds_of", "limit_at_all_lengths", "required_bits"],
     "statewise.runs": ["Record", "Result", "RunFolder", "RunStore", "read_record"],
-    "statewise.mixers": ["Attention", "GRU", "LSTM", "MIXERS", "MinGRU", "MinLSTM", "Mixer", "ScanMixer", "ShortConv"],
+    "statewise.mixers": [
+        "Aaren", "Attention", "DeltaNet", "GLA", "GRU", "GatedDeltaNet", "GatedLRU", "LRU", "LSTM", "LinearAttention",
+        "MIXERS", "MLSTM", "Mamba", "Mamba2", "MinGRU", "MinLSTM", "Mixer", "RGLRU", "RWKV4", "RWKV7", "Retention",
+        "S4D", "SLSTM", "ScanMixer", "ShortConv", "URPEAttention", "find_mixer", "register",
+    ],
     "statewise.nn": ["MinGRU", "MinLSTM", "RecurrentLayer"],
     "statewise.models": [
-        "Block", "LanguageModel", "ModelConfig", "ModelState", "load_model", "parse_stack", "save_model",
+        "Block", "LanguageModel", "ModelConfig", "ModelState", "load_model", "load_rwkv", "parse_stack",
+        "save_model",
     ],
     "statewise.capacity": ["Reading", "count_state_bits", "lower_limit", "measure", "read_index_lookup"],
     "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
@@ -49,7 +55,11 @@ def test_all_is_what_is_pinned_and_exists(module):
 
 def test_the_registries_hold_what_the_documentation_names():
     assert set(statewise.tasks.TASKS) == {"index-lookup", "dyck", "parity", "text"}
-    assert set(statewise.mixers.MIXERS) == {"mingru", "minlstm", "gru", "lstm", "attention"}
+    assert set(statewise.mixers.MIXERS) == {
+        "mingru", "minlstm", "gru", "lstm", "lru", "gated-lru", "rg-lru", "s4d", "mamba", "mamba2", "linear-attention",
+        "retention", "gla", "deltanet", "gated-deltanet", "mlstm", "slstm", "rwkv4", "rwkv7", "aaren", "attention",
+        "urpe-attention",
+    }  # fmt: skip
 
 
 def test_the_version_is_that_of_the_package():

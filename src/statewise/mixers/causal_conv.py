@@ -12,11 +12,13 @@ B batch, T time, D channels, K taps.
 import torch
 from torch import Tensor, nn
 
+from statewise.ops.linear_scan.reference import accumulation_dtype
+
 
 def causal_conv(
     x: Tensor, window: Tensor, weight: Tensor, bias: Tensor | None = None, reset: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
-    """Outputs (B, T, D) and the window after the last token. O(T·D·K) work.
+    """Outputs (B, T, D) and the window after the last token. O(T·D·K) work; sums are taken in at least float32.
 
     x       (B, T, D)
     window  (B, K−1, D), the inputs before the first token, oldest first
@@ -32,10 +34,13 @@ def causal_conv(
     length, taps = x.shape[1], weight.shape[0]
     past = torch.cat([window, x], 1)
     age = None if reset is None or not length else tokens_since_reset(reset)
-    y = weight[0] * x if bias is None else torch.addcmul(bias, weight[0], x)
+    wide = accumulation_dtype(x.dtype)
+    seen, weight = past.to(wide), weight.to(wide)
+    y = weight[0] * seen[:, taps - 1 :]
     for j in range(1, taps):
-        shifted = past[:, taps - 1 - j : taps - 1 - j + length]
+        shifted = seen[:, taps - 1 - j : taps - 1 - j + length]
         y = torch.addcmul(y, weight[j], shifted if age is None else shifted.masked_fill((age < j)[..., None], 0))
+    y = (y if bias is None else y + bias.to(wide)).to(x.dtype)
     # A copy: a view would keep all T inputs alive for as long as the state.
     last = past[:, length:].clone()
     if age is not None:
@@ -50,9 +55,9 @@ def causal_conv_step(x: Tensor, window: Tensor, weight: Tensor, bias: Tensor | N
     >>> causal_conv_step(torch.ones(1, 1), torch.ones(1, 1, 1), torch.tensor([[1.0], [10.0]]))[0].tolist()
     [[11.0]]
     """
-    past = torch.cat([window, x[:, None]], 1)
-    y = (past * weight.flip(0)).sum(1)
-    return y if bias is None else y + bias, past[:, 1:].clone()
+    past, wide = torch.cat([window, x[:, None]], 1), accumulation_dtype(x.dtype)
+    y = (past.to(wide) * weight.to(wide).flip(0)).sum(1)
+    return (y if bias is None else y + bias.to(wide)).to(x.dtype), past[:, 1:].clone()
 
 
 def initial_weight(taps: int, width: int) -> nn.Parameter:

@@ -22,10 +22,12 @@ class Mixer(nn.Module, ABC):
 
     recurrent           the state has the same size at every length
     non_negative_decay  the state evolves as h ← a ⊙ h + b with a ≥ 0 and (a, b) a function of the input alone
+    shares_value        `forward` and `step` take `first_value`, by which later layers see the first one's values
     """
 
     recurrent: ClassVar[bool]
     non_negative_decay: ClassVar[bool]
+    shares_value: ClassVar[bool] = False
 
     def __init__(self, width: int) -> None:
         super().__init__()

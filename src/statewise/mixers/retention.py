@@ -27,9 +27,9 @@ PUBLISHED_HEAD_SIZE = 256
 class Retention(MatrixMixer):
     """Retention, (B, T, width) → (B, T, width). O(T·D·e·d) work, e·D·d values of state for key heads of d channels.
 
-    width         D
-    head_size     d, key channels of a head, a divisor of the width; None is the largest not above 256
-    expand_value  e, value channels for each key channel
+    width            D
+    head_size        d, key channels of a head, a divisor of the width; None is the largest not above 256
+    value_expansion  e, value channels for each key channel
 
     Weights start uniform as Glorot's with a gain of 2^−2.5, the output's with 1 (the authors' code, from memory).
     Rates are not trained.
@@ -41,12 +41,12 @@ class Retention(MatrixMixer):
 
     non_negative_decay = False
 
-    def __init__(self, width: int, *, head_size: int | None = None, expand_value: int = 2) -> None:
+    def __init__(self, width: int, *, head_size: int | None = None, value_expansion: int = 2) -> None:
         super().__init__(width)
-        if expand_value < 1:
-            raise UsageError(f"Retention: expand_value is {expand_value}; it must be at least 1")
+        if value_expansion < 1:
+            raise UsageError(f"Retention: value_expansion is {value_expansion}; it must be at least 1")
         self.head_size = head_size_of("Retention", width, head_size, PUBLISHED_HEAD_SIZE)
-        heads, values = width // self.head_size, expand_value * width
+        heads, values = width // self.head_size, value_expansion * width
         self.memory_shape = (heads, self.head_size, values // heads)
         self.query_key = nn.Linear(width, 2 * width, bias=False)
         self.value_gate = nn.Linear(width, 2 * values, bias=False)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
+from statewise.mixers.causal_conv import causal_conv, causal_conv_step, initial_weight
 from statewise.mixers.mixer import Mixer
 
 
@@ -42,8 +43,7 @@ class ShortConv(Mixer):
         if taps < 1:
             raise UsageError(f"ShortConv: taps is {taps}; it must be at least 1")
         self.taps = taps
-        # torch's own range for a depthwise convolution: fan-in K.
-        self.weight = nn.Parameter(torch.empty(taps, width).uniform_(-1, 1) / taps**0.5)
+        self.weight = initial_weight(taps, width)
         self.bias = nn.Parameter(torch.zeros(width))
 
     def forward(
@@ -51,38 +51,17 @@ class ShortConv(Mixer):
     ) -> tuple[Tensor, ShortConvState]:
         """Outputs (B, T, D) and the last K−1 inputs; see `Mixer.forward`."""
         self.check_input(x, reset)
-        length = x.shape[1]
         window = self.initial_state(x.shape[0], dtype=x.dtype).window if state is None else state.window
-        past = torch.cat([window, x], 1)
-        age = None if reset is None or not length else tokens_since_reset(reset)
-        y = x + self.bias + self.weight[0] * x
-        for j in range(1, self.taps):
-            shifted = past[:, self.taps - 1 - j : self.taps - 1 - j + length]
-            y = y + self.weight[j] * (shifted if age is None else shifted.masked_fill((age < j)[..., None], 0))
-        last = past[:, length:]
-        if age is not None:
-            distance = torch.arange(self.taps - 2, -1, -1, device=x.device)
-            last = last.masked_fill((distance > age[:, -1:])[..., None], 0)
-        return y, ShortConvState(last)
+        convolved, window = causal_conv(x, window, self.weight, self.bias, reset)
+        return x + convolved, ShortConvState(window)
 
     def step(self, x: Tensor, state: ShortConvState) -> tuple[Tensor, ShortConvState]:
         """One token (B, D); see `Mixer.step`."""
-        y, state = self.forward(x[:, None], state)
-        return y[:, 0], state
+        convolved, window = causal_conv_step(x, state.window, self.weight, self.bias)
+        return x + convolved, ShortConvState(window)
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None
     ) -> ShortConvState:
         """No inputs yet: zeros."""
         return ShortConvState(self.empty(batch_size, self.taps - 1, self.width, device=device, dtype=dtype))
-
-
-def tokens_since_reset(reset: Tensor) -> Tensor:
-    """How many tokens (B, T) lie between each and its sequence's first; very many before any reset.
-
-    >>> tokens_since_reset(torch.tensor([[False, True, False, False]]))[0, 1:].tolist()
-    [0, 1, 2]
-    """
-    places = torch.arange(reset.shape[1], device=reset.device)
-    first = torch.where(reset, places, -reset.numel() - 2**20).cummax(1).values
-    return places - first

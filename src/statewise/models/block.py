@@ -3,69 +3,111 @@
 x ← x + mixer(norm(x))        x ← x + feed_forward(norm(x))
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from statewise.core.errors import pick
 from statewise.mixers import Mixer, ShortConv
+from statewise.mixers.first_value import FirstValue
 from statewise.mixers.mixer import State
+from statewise.models.feed_forward import build_feed_forward
 
-
-class FeedForward(nn.Sequential):
-    """Linear, GELU, linear: (…, width) → (…, width) through `multiple · width` channels."""
-
-    def __init__(self, width: int, multiple: int) -> None:
-        super().__init__(nn.Linear(width, multiple * width), nn.GELU(), nn.Linear(multiple * width, width))
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "rms": lambda width: nn.RMSNorm(width, eps=1e-6),
+    "layer": lambda width: nn.LayerNorm(width, eps=1e-5),
+    "none": lambda width: nn.Identity(),
+}
 
 
 class BlockState(NamedTuple):
-    """The mixer's state, and the short convolution's, or () where there is none."""
+    """The states of the mixer, of the short convolution and of the feed-forward; () where one has none."""
 
     mixer: State
     conv: State
+    feed_forward: State = ()
 
 
 class Block(nn.Module):
-    """A mixer and a feed-forward with RMSNorm before each: (B, T, D) → (B, T, D).
+    """A mixer and a feed-forward with a norm before each: (B, T, D) → (B, T, D).
 
-    feed_forward  inner width of the feed-forward as a multiple of the width; 0 leaves it out
-    conv          taps of a short causal convolution between norm and mixer; 0 leaves it out
+    feed_forward       inner width of the feed-forward as a multiple of the width; 0 leaves it out
+    conv               taps of a short causal convolution between norm and mixer; 0 leaves it out
+    norm               rms, layer (mean and variance, with a bias) or none
+    feed_forward_kind  one of `FEED_FORWARDS`
+    layer, layers      the block's place in its stack, from 0, for feed-forwards whose initial values depend on it
     """
 
-    def __init__(self, mixer: Mixer, *, feed_forward: int, conv: int) -> None:
+    def __init__(
+        self,
+        mixer: Mixer,
+        *,
+        feed_forward: int,
+        conv: int,
+        norm: str = "rms",
+        feed_forward_kind: str = "gelu",
+        layer: int = 0,
+        layers: int = 1,
+    ) -> None:
         super().__init__()
-        self.mixer_norm = nn.RMSNorm(mixer.width, eps=1e-6)
+        make_norm = pick("norm", norm, NORMS)
+        self.mixer_norm = make_norm(mixer.width)
         self.conv = ShortConv(mixer.width, taps=conv) if conv else None
         self.mixer = mixer
-        self.feed_forward: FeedForward | None = None
+        self.feed_forward: nn.Module | None = None
         if feed_forward:
-            self.feed_forward_norm = nn.RMSNorm(mixer.width, eps=1e-6)
-            self.feed_forward = FeedForward(mixer.width, feed_forward)
+            self.feed_forward_norm = make_norm(mixer.width)
+            self.feed_forward = build_feed_forward(
+                feed_forward_kind, mixer.width, feed_forward, layer=layer, layers=layers
+            )
 
-    def forward(self, x: Tensor, state: BlockState, *, reset: Tensor | None = None) -> tuple[Tensor, BlockState]:
-        """Outputs (B, T, D) and the state after the last token."""
-        y, conv = self.mixer_norm(x), state.conv
+    def forward(
+        self, x: Tensor, state: BlockState, *, reset: Tensor | None = None, first_value: FirstValue | None = None
+    ) -> tuple[Tensor, BlockState]:
+        """Outputs (B, T, D) and the state after the last token; `first_value` goes to mixers that share it."""
+        y, conv, feed_forward = self.mixer_norm(x), state.conv, state.feed_forward
         if self.conv is not None:
             y, conv = self.conv(y, conv, reset=reset)
-        y, mixer = self.mixer(y, state.mixer, reset=reset)
-        return self._feed(x + y), BlockState(mixer, conv)
+        y, mixer = self.mixer(y, state.mixer, reset=reset, **self._shared(first_value))
+        x = x + y
+        if self.feed_forward is not None:
+            y = self.feed_forward_norm(x)
+            if isinstance(self.feed_forward, Mixer):
+                y, feed_forward = self.feed_forward(y, feed_forward, reset=reset)
+            else:
+                y = self.feed_forward(y)
+            x = x + y
+        return x, BlockState(mixer, conv, feed_forward)
 
-    def step(self, x: Tensor, state: BlockState) -> tuple[Tensor, BlockState]:
+    def step(self, x: Tensor, state: BlockState, *, first_value: FirstValue | None = None) -> tuple[Tensor, BlockState]:
         """One token (B, D)."""
-        y, conv = self.mixer_norm(x), state.conv
+        y, conv, feed_forward = self.mixer_norm(x), state.conv, state.feed_forward
         if self.conv is not None:
             y, conv = self.conv.step(y, conv)
-        y, mixer = self.mixer.step(y, state.mixer)
-        return self._feed(x + y), BlockState(mixer, conv)
+        y, mixer = self.mixer.step(y, state.mixer, **self._shared(first_value))
+        x = x + y
+        if self.feed_forward is not None:
+            y = self.feed_forward_norm(x)
+            if isinstance(self.feed_forward, Mixer):
+                y, feed_forward = self.feed_forward.step(y, feed_forward)
+            else:
+                y = self.feed_forward(y)
+            x = x + y
+        return x, BlockState(mixer, conv, feed_forward)
 
     def initial_state(self, batch_size: int) -> BlockState:
         """The state before any token."""
-        conv = () if self.conv is None else self.conv.initial_state(batch_size)
-        return BlockState(self.mixer.initial_state(batch_size), conv)
+        parts = (
+            part.initial_state(batch_size) if isinstance(part, Mixer) else ()
+            for part in (self.mixer, self.conv, self.feed_forward)
+        )
+        return BlockState(*parts)
 
-    def _feed(self, x: Tensor) -> Tensor:
-        return x if self.feed_forward is None else x + self.feed_forward(self.feed_forward_norm(x))
+    def _shared(self, first_value: FirstValue | None) -> dict[str, Any]:
+        """What the mixer takes besides its input."""
+        return {"first_value": first_value} if self.mixer.shares_value else {}
 
 
 def scale_residual_outputs(blocks: nn.ModuleList) -> None:
@@ -77,7 +119,7 @@ def scale_residual_outputs(blocks: nn.ModuleList) -> None:
     outputs = [
         module
         for name, module in blocks.named_modules()
-        if isinstance(module, nn.Linear) and name.endswith(("mixer.output", "feed_forward.2"))
+        if isinstance(module, nn.Linear) and name.endswith(("mixer.output", "feed_forward.2", "feed_forward.output"))
     ]
     with torch.no_grad():
         for layer in outputs:

@@ -11,8 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from statewise.core.errors import UsageError
-from statewise.models.block import Block, BlockState, scale_residual_outputs
+from statewise.core.errors import UsageError, pick
+from statewise.mixers.first_value import FirstValue
+from statewise.models.block import NORMS, Block, BlockState, scale_residual_outputs
+from statewise.models.feed_forward import FEED_FORWARDS
 from statewise.models.stack import build_mixer, parse_stack
 
 POSITIONS = ("none", "learned", "rope")
@@ -29,9 +31,12 @@ class ModelConfig:
     depth         how many times the stack is repeated
     positions     none; learned (a vector for each place, added to the embedding); or rope (in attention layers)
     max_length    places that learned positions have; needed for them, and only for them
-    expansion     inner width of mixers that have one (mingru, minlstm), as a multiple of the width
+    expansion     inner width of mixers that have one, as a multiple of the width; None is each mixer's own default
     feed_forward  inner width of the feed-forward, as a multiple of the width; 0 leaves it out
     conv          taps of a short causal convolution before each mixer; 0 leaves it out
+    norm          of the blocks and before the head: rms, layer (mean and variance, with a bias) or none
+    embedding_norm     whether the embedding passes such a norm before the first block
+    feed_forward_kind  gelu, geglu (gated by a GELU), rwkv4 or rwkv7 (these see the token before and carry it)
     """
 
     vocabulary: int
@@ -40,16 +45,21 @@ class ModelConfig:
     depth: int = 1
     positions: str = "none"
     max_length: int | None = None
-    expansion: int = 1
+    expansion: int | None = None
     feed_forward: int = 4
     conv: int = 0
+    norm: str = "rms"
+    embedding_norm: bool = False
+    feed_forward_kind: str = "gelu"
 
     def __post_init__(self) -> None:
         leasts = {"vocabulary": 1, "width": 1, "depth": 1, "expansion": 1, "feed_forward": 0, "conv": 0}
         for name, least in leasts.items():
-            if getattr(self, name) < least:
-                raise UsageError(f"model: {name} is {getattr(self, name)}; it must be at least {least}")
+            if (number := getattr(self, name)) is not None and number < least:
+                raise UsageError(f"model: {name} is {number}; it must be at least {least}")
         parse_stack(self.stack)
+        pick("norm", self.norm, NORMS)
+        pick("feed-forward", self.feed_forward_kind, FEED_FORWARDS)
         if self.positions not in POSITIONS:
             raise UsageError(f"model: positions is {self.positions!r}; it must be one of {', '.join(POSITIONS)}")
         if (self.positions == "learned") != (self.max_length is not None):
@@ -93,13 +103,30 @@ class LanguageModel(nn.Module):
         self.embedding = nn.Embedding(config.vocabulary, config.width)
         self.places = nn.Embedding(config.max_length, config.width) if config.max_length else None
         mixers = (
-            build_mixer(name, config.width, expansion=config.expansion, positions=config.positions)
-            for name in config.layers
+            build_mixer(
+                name,
+                config.width,
+                expansion=config.expansion,
+                positions=config.positions,
+                layer=layer,
+                layers=len(config.layers),
+            )
+            for layer, name in enumerate(config.layers)
         )
+        self.embedding_norm = NORMS[config.norm](config.width) if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(
-            Block(mixer, feed_forward=config.feed_forward, conv=config.conv) for mixer in mixers
+            Block(
+                mixer,
+                feed_forward=config.feed_forward,
+                conv=config.conv,
+                norm=config.norm,
+                feed_forward_kind=config.feed_forward_kind,
+                layer=layer,
+                layers=len(config.layers),
+            )
+            for layer, mixer in enumerate(mixers)
         )
-        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.norm = NORMS[config.norm](config.width)
         self.head = nn.Linear(config.width, config.vocabulary, bias=False)
         for table in filter(None, (self.embedding, self.places)):
             nn.init.normal_(table.weight, std=EMBEDDING_STD)
@@ -121,9 +148,9 @@ class LanguageModel(nn.Module):
         if self.places is not None:
             places, position = next_places(cast(Tensor, position), tokens.shape[1], reset)
             x = x + self.places(self._check_places(places))
-        states = []
+        x, states, first_value = self.embedding_norm(x), [], FirstValue()
         for block, before in zip(self._each_block(), state.blocks, strict=True):
-            x, after = block(x, before, reset=reset)
+            x, after = block(x, before, reset=reset, first_value=first_value)
             states.append(after)
         return self.head(self.norm(x)), ModelState(tuple(states), position)
 
@@ -135,9 +162,9 @@ class LanguageModel(nn.Module):
         if self.places is not None:
             x = x + self.places(self._check_places(cast(Tensor, position)))
             position = cast(Tensor, position) + 1
-        states = []
+        x, states, first_value = self.embedding_norm(x), [], FirstValue()
         for block, before in zip(self._each_block(), state.blocks, strict=True):
-            x, after = block.step(x, before)
+            x, after = block.step(x, before, first_value=first_value)
             states.append(after)
         return self.head(self.norm(x)), ModelState(tuple(states), position)
 
@@ -157,11 +184,16 @@ class LanguageModel(nn.Module):
         *,
         temperature: float = 1.0,
         generator: torch.Generator | None = None,
+        state: ModelState | None = None,
+        reset: Tensor | None = None,
     ) -> Iterator[Tensor]:
         """Yield `length` tokens (B,) that continue `prompt` (B, T) int64, T at least 1, one by one.
 
         temperature  divides the logits; 0 takes the likeliest token
         generator    for the draws; needed unless the temperature is 0
+        state        from an earlier call, which the prompt continues; None starts anew
+        reset        (B, T) bool, true where a new sequence starts: for prompts of different lengths, left-padded,
+                     `statewise.core.padding.left_padding_reset`
         """
         if prompt.shape[1] == 0:
             raise UsageError("generate: the prompt is empty; it must hold at least one token")
@@ -170,7 +202,7 @@ class LanguageModel(nn.Module):
                 f"generate: temperature is {temperature} and generator is {generator}; pass temperature=0, or a "
                 "positive temperature and a torch.Generator"
             )
-        logits, state = self(prompt)
+        logits, state = self(prompt, state, reset=reset)
         logits = logits[:, -1]
         for _ in range(length):
             token = _draw(logits, temperature, generator)

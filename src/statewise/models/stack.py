@@ -3,20 +3,23 @@
 mingru              one layer
 mingru*2            two
 mingru*2+attention  two, then one of attention
+my_module.MyMixer   one of yours, by its dotted path
 """
 
 import inspect
 import re
 
-from statewise.core.errors import UsageError, pick
-from statewise.mixers import MIXERS, Mixer
+from statewise.core.errors import UsageError
+from statewise.mixers import Mixer, find_mixer
 
-TERM = re.compile(r"([a-z][a-z0-9-]*)(?:\*([1-9][0-9]{0,3}))?")
+TERM = re.compile(r"([a-z][a-z0-9-]*|[^\W\d]\w*(?:\.[^\W\d]\w*)+)(?:\*([1-9][0-9]{0,3}))?")
 SHAPE = "write mixers joined by +, each with an optional count, as in mingru*2+attention"
 
 
 def parse_stack(text: str) -> tuple[str, ...]:
     """The mixer names of a stack, bottom first. A malformed text or unknown name is a UsageError.
+
+    A dotted path is imported.
 
     >>> parse_stack("mingru*2+attention")
     ('mingru', 'mingru', 'attention')
@@ -26,18 +29,27 @@ def parse_stack(text: str) -> tuple[str, ...]:
         match = TERM.fullmatch(term.strip())
         if match is None:
             raise UsageError(f"stack {text!r}: {term.strip()!r} is not a layer; {SHAPE}")
-        pick("model", match[1], MIXERS)
+        find_mixer(match[1])
         names += [match[1]] * int(match[2] or 1)
     return tuple(names)
 
 
-def build_mixer(name: str, width: int, *, expansion: int, positions: str) -> Mixer:
+def build_mixer(
+    name: str, width: int, *, expansion: int | None, positions: str, layer: int = 0, layers: int = 1
+) -> Mixer:
     """The mixer called `name`, given those of the model's settings that it takes.
 
-    expansion  for mixers whose inner width is a multiple of the model's
-    positions  rope goes to the mixers that rotate; learned positions are added below the first block
+    expansion      for mixers whose inner width is a multiple of the model's; None is each one's own default
+    positions      rope goes to the mixers that rotate; learned positions are added below the first block
+    layer, layers  its place in the model, for mixers whose weights start by it
     """
-    mixer = pick("model", name, MIXERS)
+    mixer = find_mixer(name)
     taken = inspect.signature(mixer).parameters
-    settings = {"expansion": expansion, "positions": "rope" if positions == "rope" else "none"}
+    settings: dict[str, object] = {
+        "positions": "rope" if positions == "rope" else "none",
+        "layer": layer,
+        "layers": layers,
+    }
+    if expansion is not None:
+        settings["expansion"] = expansion
     return mixer(width, **{key: value for key, value in settings.items() if key in taken})

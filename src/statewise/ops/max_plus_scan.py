@@ -36,7 +36,7 @@ def max_plus_scan(log_decay: Tensor, score: Tensor, initial: Tensor, reset: Tens
         largest = _in_pieces(log_decay, score, initial)
         before = torch.cat([initial.unsqueeze(1), largest], 1)[:, :-1]
         nothing = largest == -torch.inf
-        kept = (log_decay + before >= score) & ~nothing
+        kept = log_decay + before >= score
     # Known who wins, the recurrence is linear, with a decay of 1 or 0; finite numbers stand in for −∞, since 0 · −∞ is
     # no number.
     drive = torch.where(kept, log_decay, score).masked_fill(nothing, 0)
@@ -50,7 +50,7 @@ def _in_pieces(log_decay: Tensor, score: Tensor, initial: Tensor) -> Tensor:
     size = max(math.isqrt(length), 1)
     missing = -length % size
     decays = pad(log_decay, (0, 0, 0, missing)).unflatten(1, (-1, size)).unbind(2)
-    scores = pad(score, (0, 0, 0, missing), value=-torch.inf).unflatten(1, (-1, size)).unbind(2)
+    scores = pad(score, (0, 0, 0, missing)).unflatten(1, (-1, size)).unbind(2)
 
     inside, sums = [scores[0]], [decays[0]]
     for g, s in zip(decays[1:], scores[1:], strict=True):

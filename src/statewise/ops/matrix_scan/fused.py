@@ -38,9 +38,17 @@ def scan(
         )
     before = empty_state(key, value) if initial is None else initial
     decay = None if log_decay is None else log_decay.to(before.dtype).exp()
-    arguments = (query, key, value, recall, remove, decay, before, reset, kernel)
+    arguments = (*distinct(query, key, value, recall, remove), decay, before, reset, kernel)
     outputs, final, _ = apply_in_reverse(where, "matrix_scan", MatrixScan, *arguments)
     return outputs, final
+
+
+def distinct(*tensors: Tensor | None) -> list[Tensor | None]:
+    """The tensors, a view in place of one that came before: compilers do not trace a Function given one tensor twice."""
+    return [
+        each.view_as(each) if each is not None and any(each is other for other in tensors[:place]) else each
+        for place, each in enumerate(tensors)
+    ]
 
 
 class MatrixScan(torch.autograd.Function):
