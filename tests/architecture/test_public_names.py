@@ -11,7 +11,10 @@ PUBLIC = {
         "LanguageModel", "__version__", "bounds", "capacity", "core", "load", "mixers", "models", "nn", "ops",
         "runs", "studies", "tasks", "testing", "training",
     ],
-    "statewise.core": ["MissingExtraError", "RunError", "StatewiseError", "UsageError", "state_bits"],
+    "statewise.core": [
+        "MissingExtraError", "RunError", "StatewiseError", "UsageError", "batch_states", "detach_state",
+        "gather_states", "left_padding_reset", "load_state", "move_state", "save_state", "state_bits",
+    ],
     "statewise.ops": [
         "Choice", "SoftmaxState", "WKVState", "available_kernels", "choose_kernel", "delta_scan", "linear_scan",
         "matrix_scan", "min_gru_scan", "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "selective_scan",

@@ -15,6 +15,7 @@ from statewise.cli.compare import Compare
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
 from statewise.cli.train import Train
+from statewise.cli.working_directory import working_directory_importable
 from statewise.core.errors import StatewiseError, UsageError
 
 __all__ = ["COMMANDS", "main"]
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             description="Choose, build and study recurrent sequence models.",
             args=sys.argv[1:] if arguments is None else arguments,
         )
-        status: int = command.run()
+        with working_directory_importable():
+            status: int = command.run()
         sys.stdout.flush()
         return status
     except UsageError as error:

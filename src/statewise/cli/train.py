@@ -25,7 +25,8 @@ class Train(Comparison):
     tasks: Positional[tuple[str, ...]]
     """Tasks by name: index-lookup, dyck, parity, text."""
     models: tuple[str, ...] = ("mingru",)
-    """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention."""
+    """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention. A mixer of your own is a
+    dotted path from the working directory or an installed package: my_module.MyMixer."""
     seeds: tuple[int, ...] = (0,)
     """One run for each."""
     output: Path = Path("runs")

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from statewise.core.errors import UsageError
 from statewise.mixers.mixer import Mixer
 from statewise.mixers.units import require_ring, units_of
-from statewise.ops import linear_scan
+from statewise.ops.linear_scan import linear_scan
 from statewise.ops.linear_scan.reference import accumulation_dtype
 
 

@@ -21,7 +21,7 @@ from statewise.mixers.causal_conv import causal_conv, causal_conv_step
 from statewise.mixers.heads import head_size_of
 from statewise.mixers.mixer import Mixer
 from statewise.mixers.units import units_of
-from statewise.ops import linear_scan
+from statewise.ops.linear_scan import linear_scan
 from statewise.ops.linear_scan.reference import accumulation_dtype
 
 PUBLISHED_HEAD_SIZE = 256

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv
 from statewise.mixers.mixer import Mixer
-from statewise.ops import linear_scan
+from statewise.ops.linear_scan import linear_scan
 from statewise.ops.linear_scan.reference import accumulation_dtype
 
 CHUNK = 16

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
 from statewise.mixers.mixer import Mixer
-from statewise.ops import linear_scan
+from statewise.ops.linear_scan import linear_scan
 
 
 class ScanState(NamedTuple):

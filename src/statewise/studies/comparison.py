@@ -23,7 +23,8 @@ class Comparison:
     tasks: Positional[tuple[str, ...]] = ("index-lookup", "parity")
     """Tasks by name: index-lookup, dyck, parity, text."""
     models: tuple[str, ...] = ("attention", "mingru", "gru")
-    """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention."""
+    """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention. A mixer of your own is a
+    dotted path from the working directory or an installed package: my_module.MyMixer."""
     sizes: tuple[int, ...] | None = None
     """Task sizes to report."""
     train_sizes: tuple[int, ...] | None = None

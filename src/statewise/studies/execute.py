@@ -9,7 +9,7 @@ import torch
 from statewise.capacity import count_state_bits, read_index_lookup
 from statewise.core.events import Sink, Tee
 from statewise.core.random import child_seed, seeded
-from statewise.mixers import MIXERS
+from statewise.mixers import find_mixer
 from statewise.models import LanguageModel, save_model
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
@@ -82,7 +82,7 @@ def state_bits_at_cut(model: LanguageModel, task: Task, size: int, seed: int) ->
 
 def facts_of(model: LanguageModel) -> dict[str, Any]:
     """What bounds ask of a stack."""
-    mixers = [MIXERS[name] for name in model.config.layers]
+    mixers = [find_mixer(name) for name in model.config.layers]
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "recurrent": all(mixer.recurrent for mixer in mixers),

@@ -44,7 +44,7 @@ def scan(
 
 
 def distinct(*tensors: Tensor | None) -> list[Tensor | None]:
-    """The tensors, a view in place of one that came before: compilers do not trace a Function given one tensor twice."""
+    """The tensors, a view in place of one that came before: compilers refuse a Function given one twice."""
     return [
         each.view_as(each) if each is not None and any(each is other for other in tensors[:place]) else each
         for place, each in enumerate(tensors)

@@ -1,0 +1,11 @@
+"""In bfloat16 a mixer runs forwards and backwards, and is what it is in float32 but for rounding."""
+
+import torch
+
+from laws.variants import build, over_variants
+from statewise.testing import MIXER_LAWS
+
+
+@over_variants
+def test_bfloat16_is_near_float32(variant):
+    MIXER_LAWS["bfloat16_is_near_float32"](build(variant, torch.float32))
