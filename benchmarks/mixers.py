@@ -41,9 +41,9 @@ def torch_attention(width: int) -> Layer:
 
 def min_rnn_pytorch(name: str, width: int) -> Layer:
     """minGRU-pytorch's layer."""
-    import minGRU_pytorch
+    from importlib import import_module
 
-    return getattr(minGRU_pytorch, name)(width)
+    return getattr(import_module(f"minGRU_pytorch.{name}"), name)(width)
 
 
 def transformers_mamba(width: int) -> Layer:
@@ -80,7 +80,29 @@ def transformers_rg_lru(width: int) -> Layer:
 
     config = RecurrentGemmaConfig(hidden_size=width, lru_width=width, num_attention_heads=4, num_hidden_layers=1)
     block = RecurrentGemmaRecurrentBlock(config, 0)
-    return lambda x: block(x, torch.arange(x.shape[1]), None, use_cache=False)
+    return lambda x: block(x, torch.arange(x.shape[1])[None], None, use_cache=False)
+
+
+def transformers_rwkv4(width: int) -> Layer:
+    """transformers' RWKV-4 time mixing, which loops over time without its CUDA kernel."""
+    from transformers.models.rwkv.modeling_rwkv import RwkvConfig, RwkvSelfAttention
+
+    return RwkvSelfAttention(RwkvConfig(hidden_size=width, attention_hidden_size=width, num_hidden_layers=1))
+
+
+def transformers_gated_delta_net(width: int) -> Layer:
+    """transformers' gated DeltaNet layer of OLMo Hybrid, in chunks of plain PyTorch."""
+    from transformers.models.olmo_hybrid import OlmoHybridConfig
+    from transformers.models.olmo_hybrid.modeling_olmo_hybrid import OlmoHybridGatedDeltaNet
+
+    config = OlmoHybridConfig(
+        hidden_size=width,
+        linear_num_key_heads=1,
+        linear_num_value_heads=1,
+        linear_key_head_dim=width,
+        linear_value_head_dim=2 * width,
+    )
+    return OlmoHybridGatedDeltaNet(config, 0)
 
 
 def xlstm_slstm(width: int) -> Layer:
@@ -100,6 +122,8 @@ RIVALS: dict[str, tuple[str, Callable[[int], Layer]]] = {
     "mamba2": ("transformers", transformers_mamba2),
     "mlstm": ("transformers", transformers_xlstm),
     "rg-lru": ("transformers", transformers_rg_lru),
+    "gated-deltanet": ("transformers", transformers_gated_delta_net),
+    "rwkv4": ("transformers", transformers_rwkv4),
     "slstm": ("xlstm, vanilla", xlstm_slstm),
 }
 
