@@ -16,7 +16,10 @@
 //   G_t += q_t ẏ_tᵀ    q̇ = S_t ẏ_t    k̇ = G v_t    v̇ = Gᵀ k_t    ṙ = -G u_t    ċ = S_{t-1} p    ḋ = Σ_v G ⊙ S_{t-1}
 //   G_{t-1} = diag(d_t) G_t + c_t pᵀ
 //
-// Heads never meet, so threads share them and the number of threads changes no bit.
+// Heads never meet, nor do value channels but in the gradients of the rows of K, which are sums over them. So a head's
+// value channels are taken in blocks whose states stay in the cache, and where there are few heads the blocks are shared
+// out in groups, whose parts of those sums are added up in the end. All this is a function of the shape alone: the
+// number of threads changes no bit.
 
 #include "diagonal.hpp"
 #include "exponentials.hpp"
@@ -34,6 +37,17 @@ namespace {
 
 // As many states as the second-level cache holds at heads of 64 × 64; the ones kept are then 1/32 of all.
 constexpr int64_t kKept = 32;
+// About as many value channels as a block has: four registers of sixteen.
+constexpr int64_t kBlock = 64;
+// As many tasks as the groups of all heads together should be.
+constexpr int64_t kEnoughTasks = 4;
+// Rows of K whose gradients are sums over value channels: query, key, decay, remove, recall.
+constexpr int64_t kSums = 5;
+
+// Some value channels of a head.
+struct Columns {
+  int64_t first, count;
+};
 
 struct Sizes {
   int64_t batch, time, heads, keys, values, key_heads, decay_channels;
@@ -43,6 +57,16 @@ struct Sizes {
         values(problem.options[1]), key_heads(problem.options[2]), decay_channels(problem.options[3]) {}
 
   int64_t state() const { return keys * values; }
+  int64_t width() const {
+    const int64_t blocks = values < kBlock ? 1 : (values + kBlock / 2) / kBlock;
+    return smaller(values, ceil_div(ceil_div(values, blocks), kNarrowest) * kNarrowest);
+  }
+  int64_t blocks() const { return values ? ceil_div(values, width()) : 0; }
+  int64_t groups() const {
+    const int64_t wanted = ceil_div(kEnoughTasks, batch * heads);
+    return smaller(blocks(), wanted);
+  }
+  Columns columns(int64_t block) const { return {block * width(), smaller(width(), values - block * width())}; }
   int64_t kept_of(int64_t b, int64_t piece, int64_t h) const {
     return ((b * ceil_div(time, kKept) + piece) * heads + h) * state();
   }
@@ -77,7 +101,19 @@ STATEWISE_INDEPENDENT
   for (int64_t i = 0; i < count; ++i) to[i] = from[i];
 }
 
-// The inputs of one token and head, in the computed type.
+// Some value channels of a matrix of rows of `values`, from and to the rows of a block.
+template <typename Number>
+void take_columns(const Number* matrix, const Sizes& sizes, const Columns& columns, Number* block) {
+  for (int64_t k = 0; k < sizes.keys; ++k)
+    copy_numbers(matrix + k * sizes.values + columns.first, columns.count, block + k * columns.count);
+}
+template <typename Number>
+void put_columns(const Number* block, const Sizes& sizes, const Columns& columns, Number* matrix) {
+  for (int64_t k = 0; k < sizes.keys; ++k)
+    copy_numbers(block + k * columns.count, columns.count, matrix + k * sizes.values + columns.first);
+}
+
+// The inputs of one token, head and block, in the computed type.
 template <typename Stored>
 class Token {
  public:
@@ -92,19 +128,19 @@ class Token {
 
   bool removes() const { return bool(rows_[3]); }
   bool fades() const { return bool(decays_); }
-  int64_t scratch() const { return 5 * sizes_.keys + sizes_.values; }
+  int64_t scratch() const { return 5 * sizes_.keys + sizes_.width(); }
 
   struct Values {
     Number *query, *key, *recall, *remove, *decay, *value;
   };
 
-  Values read(int64_t b, int64_t t, int64_t h, Number* scratch) const {
+  Values read(int64_t b, int64_t t, int64_t h, const Columns& columns, Number* scratch) const {
     const int64_t keys = sizes_.keys;
     const Values token = {scratch,            scratch + keys,     scratch + 2 * keys,
                           scratch + 3 * keys, scratch + 4 * keys, scratch + 5 * keys};
     read_row(rows_[0].at(b, t, h), keys, token.query);
     read_row(rows_[1].at(b, t, h), keys, token.key);
-    read_row(rows_[2].at(b, t, h), sizes_.values, token.value);
+    read_row(rows_[2].at(b, t, h) + columns.first, columns.count, token.value);
     if (removes()) {
       read_row(rows_[3].at(b, t, h), keys, token.recall);
       read_row(rows_[4].at(b, t, h), keys, token.remove);
@@ -154,7 +190,7 @@ STATEWISE_INDEPENDENT
 }
 
 template <bool kRemoves, typename Stored>
-void forward_head(const Problem& problem, const Sizes& sizes, int64_t b, int64_t h) {
+void forward_block(const Problem& problem, const Sizes& sizes, int64_t b, int64_t h, const Columns& columns) {
   using Number = computed<Stored>;
   const Token<Stored> tokens(problem.places, sizes);
   const Place* place = problem.places + 6;
@@ -164,20 +200,20 @@ void forward_head(const Problem& problem, const Sizes& sizes, int64_t b, int64_t
   const Operand<Number> final(place[3]);
   Number* kept = static_cast<Number*>(place[4].data);
 
-  const int64_t keys = sizes.keys, values = sizes.values;
-  Numbers<Number> state(sizes.state()), scratch(tokens.scratch()), recalled(values), output(values);
+  const int64_t keys = sizes.keys, values = columns.count;
+  Numbers<Number> state(keys * values), scratch(tokens.scratch()), recalled(values), output(values);
   Number* s = state.at(0);
-  copy_numbers(initial.row(b, 0) + h * sizes.state(), sizes.state(), s);
+  take_columns(initial.row(b, 0) + h * sizes.state(), sizes, columns, s);
   for (int64_t t = 0; t < sizes.time; ++t) {
-    if (t % kKept == 0) copy_numbers(s, sizes.state(), kept + sizes.kept_of(b, t / kKept, h));
-    if (reset.data && *reset.row(b, t)) clear_numbers(s, sizes.state());
-    const auto token = tokens.read(b, t, h, scratch.at(0));
+    if (t % kKept == 0) put_columns(s, sizes, columns, kept + sizes.kept_of(b, t / kKept, h));
+    if (reset.data && *reset.row(b, t)) clear_numbers(s, keys * values);
+    const auto token = tokens.read(b, t, h, columns, scratch.at(0));
     if constexpr (kRemoves) weigh_rows(token.recall, s, keys, values, recalled.at(0));
     advance<kRemoves>(token, recalled.at(0), keys, values, s, s);
     weigh_rows(token.query, s, keys, values, output.at(0));
-    write_row(output.at(0), values, outputs.at(b, t, h));
+    write_row(output.at(0), values, outputs.at(b, t, h) + columns.first);
   }
-  copy_numbers(s, sizes.state(), final.row(b, 0) + h * sizes.state());
+  put_columns(s, sizes, columns, final.row(b, 0) + h * sizes.state());
 }
 
 // Where the gradients of one token and head go.
@@ -194,8 +230,67 @@ struct Gradients {
   Rows<Number> decay;
 };
 
+// The gradients of one token from those of its outputs, and `grad` from that of the state after it to that before it.
+template <bool kRemoves, typename Number, typename Values>
+void retreat(const Values& token, const Number* incoming, const Number* recalled, const Number* before,
+             const Number* after, int64_t keys, int64_t values, Number* grad, Number* sums, Number* on_value,
+             Number* on_recalled) {
+  clear_numbers(on_value, values);
+  clear_numbers(on_recalled, values);
+  for (int64_t k = 0; k < keys; ++k) {
+    Number on_query{0}, on_key{0}, on_decay{0}, on_remove{0};
+    const Number query = token.query[k], key = token.key[k], remove = kRemoves ? -token.remove[k] : Number{0};
+    Number* g = grad + k * values;
+    const Number *then = before + k * values, *now = after + k * values;
+    STATEWISE_SIMD(reduction(+ : on_query, on_key, on_decay, on_remove))
+    for (int64_t v = 0; v < values; ++v) {
+      const Number at = mul_add(query, incoming[v], g[v]);
+      g[v] = at;
+      on_query = mul_add(now[v], incoming[v], on_query);
+      on_key = mul_add(at, token.value[v], on_key);
+      on_decay = mul_add(at, then[v], on_decay);
+      on_value[v] = mul_add(at, key, on_value[v]);
+      if constexpr (kRemoves) {
+        on_remove = mul_add(at, recalled[v], on_remove);
+        on_recalled[v] = mul_add(at, remove, on_recalled[v]);
+      }
+    }
+    sums[k] = on_query;
+    sums[keys + k] = on_key;
+    sums[2 * keys + k] = on_decay;
+    sums[3 * keys + k] = -on_remove;
+  }
+  for (int64_t k = 0; k < keys; ++k) {
+    Number on_recall{0};
+    const Number decay = token.decay[k], recall = kRemoves ? token.recall[k] : Number{0};
+    Number* g = grad + k * values;
+    const Number* then = before + k * values;
+    STATEWISE_SIMD(reduction(+ : on_recall))
+    for (int64_t v = 0; v < values; ++v) {
+      g[v] = decay * g[v];
+      if constexpr (kRemoves) {
+        g[v] = mul_add(recall, on_recalled[v], g[v]);
+        on_recall = mul_add(then[v], on_recalled[v], on_recall);
+      }
+    }
+    sums[4 * keys + k] = on_recall;
+  }
+}
+
+// Writes what `sums` has for one token and head.
+template <typename Stored, typename Number>
+void write_sums(const Gradients<Stored>& grads, const Number* sums, int64_t keys, int64_t b, int64_t t, int64_t h) {
+  write_row(sums, keys, grads.query.at(b, t, h));
+  write_row(sums + keys, keys, grads.key.at(b, t, h));
+  if (grads.decay) write_row(sums + 2 * keys, keys, grads.decay.at(b, t, h));
+  if (grads.remove) write_row(sums + 3 * keys, keys, grads.remove.at(b, t, h));
+  if (grads.recall) write_row(sums + 4 * keys, keys, grads.recall.at(b, t, h));
+}
+
+// `parts` (T, kSums, K) takes the sums, added to what is there unless `fresh`; null where the block is all of the head.
 template <bool kRemoves, typename Stored>
-void backward_head(const Problem& problem, const Sizes& sizes, int64_t b, int64_t h) {
+void backward_block(const Problem& problem, const Sizes& sizes, int64_t b, int64_t h, const Columns& columns,
+                    computed<Stored>* parts, bool fresh) {
   using Number = computed<Stored>;
   const Token<Stored> tokens(problem.places, sizes);
   const Place* place = problem.places + 6;
@@ -206,98 +301,84 @@ void backward_head(const Problem& problem, const Sizes& sizes, int64_t b, int64_
   const Gradients<Stored> grads(place + 4, sizes);
   const Operand<Number> grad_initial(place[10]);
 
-  const int64_t keys = sizes.keys, values = sizes.values, size = sizes.state();
+  const int64_t keys = sizes.keys, values = columns.count, size = keys * values, summed = kSums * keys;
   Numbers<Number> states((kKept + 1) * size), recalls(kKept * values), none(size), carried(size);
-  Numbers<Number> scratch(tokens.scratch()), row(5 * keys), on_output(values), on_value(values), on_recalled(values);
+  Numbers<Number> scratch(tokens.scratch()), sums(summed), incoming(values), on_value(values), on_recalled(values);
   Number* g = carried.at(0);
   clear_numbers(none.at(0), size);
-  copy_numbers(grad_final.row(b, 0) + h * size, size, g);
+  take_columns(grad_final.row(b, 0) + h * sizes.state(), sizes, columns, g);
 
   const auto starts = [&](int64_t t) { return reset.data && *reset.row(b, t); };
   for (int64_t first = (sizes.time - 1) / kKept * kKept; first >= 0; first -= kKept) {
     const int64_t last = smaller(first + kKept, sizes.time);
     const auto before = [&](int64_t t) { return starts(t) ? none.at(0) : states.at((t - first) * size); };
-    copy_numbers(kept + sizes.kept_of(b, first / kKept, h), size, states.at(0));
+    take_columns(kept + sizes.kept_of(b, first / kKept, h), sizes, columns, states.at(0));
     for (int64_t t = first; t < last; ++t) {
-      const auto token = tokens.read(b, t, h, scratch.at(0));
+      const auto token = tokens.read(b, t, h, columns, scratch.at(0));
       Number* recalled = recalls.at((t - first) * values);
       if constexpr (kRemoves) weigh_rows(token.recall, before(t), keys, values, recalled);
       advance<kRemoves>(token, recalled, keys, values, before(t), states.at((t + 1 - first) * size));
     }
     for (int64_t t = last - 1; t >= first; --t) {
-      const auto token = tokens.read(b, t, h, scratch.at(0));
-      const Number *recalled = recalls.at((t - first) * values), *then = before(t);
-      const Number* next = states.at((t + 1 - first) * size);
-      Number *incoming = on_output.at(0), *on_v = on_value.at(0), *on_u = on_recalled.at(0);
-      read_row(grad_outputs.at(b, t, h), values, incoming);
-      clear_numbers(on_v, values);
-      clear_numbers(on_u, values);
-      Number *on_query = row.at(0), *on_key = row.at(keys), *on_decay = row.at(2 * keys), *on_remove = row.at(3 * keys),
-             *on_recall = row.at(4 * keys);
-      for (int64_t k = 0; k < keys; ++k) {
-        Number q{0}, w{0}, d{0}, r{0};
-        const Number query = token.query[k], key = token.key[k], remove = kRemoves ? -token.remove[k] : Number{0};
-        Number* grad = g + k * values;
-        const Number *after = next + k * values, *held = then + k * values;
-        STATEWISE_SIMD(reduction(+ : q, w, d, r))
-        for (int64_t v = 0; v < values; ++v) {
-          const Number now = mul_add(query, incoming[v], grad[v]);
-          grad[v] = now;
-          q = mul_add(after[v], incoming[v], q);
-          w = mul_add(now, token.value[v], w);
-          d = mul_add(now, held[v], d);
-          on_v[v] = mul_add(now, key, on_v[v]);
-          if constexpr (kRemoves) {
-            r = mul_add(now, recalled[v], r);
-            on_u[v] = mul_add(now, remove, on_u[v]);
-          }
-        }
-        on_query[k] = q;
-        on_key[k] = w;
-        on_decay[k] = d;
-        on_remove[k] = -r;
-      }
-      for (int64_t k = 0; k < keys; ++k) {
-        Number c{0};
-        const Number decay = token.decay[k], recall = kRemoves ? token.recall[k] : Number{0};
-        Number* grad = g + k * values;
-        const Number* held = then + k * values;
-        STATEWISE_SIMD(reduction(+ : c))
-        for (int64_t v = 0; v < values; ++v) {
-          grad[v] = decay * grad[v];
-          if constexpr (kRemoves) {
-            grad[v] = mul_add(recall, on_u[v], grad[v]);
-            c = mul_add(held[v], on_u[v], c);
-          }
-        }
-        on_recall[k] = c;
-      }
+      const auto token = tokens.read(b, t, h, columns, scratch.at(0));
+      read_row(grad_outputs.at(b, t, h) + columns.first, values, incoming.at(0));
+      retreat<kRemoves>(token, incoming.at(0), recalls.at((t - first) * values), before(t),
+                        states.at((t + 1 - first) * size), keys, values, g, sums.at(0), on_value.at(0), on_recalled.at(0));
       if (starts(t)) clear_numbers(g, size);
-      write_row(on_query, keys, grads.query.at(b, t, h));
-      write_row(on_key, keys, grads.key.at(b, t, h));
-      write_row(on_v, values, grads.value.at(b, t, h));
-      if (grads.decay) write_row(on_decay, keys, grads.decay.at(b, t, h));
-      if constexpr (kRemoves) {
-        write_row(on_recall, keys, grads.recall.at(b, t, h));
-        write_row(on_remove, keys, grads.remove.at(b, t, h));
+      write_row(on_value.at(0), values, grads.value.at(b, t, h) + columns.first);
+      if (!parts) {
+        write_sums(grads, sums.at(0), keys, b, t, h);
+        continue;
       }
+      Number* part = parts + t * summed;
+      for (int64_t i = 0; i < summed; ++i) part[i] = fresh ? *sums.at(i) : part[i] + *sums.at(i);
     }
   }
-  copy_numbers(g, size, grad_initial.row(b, 0) + h * size);
+  put_columns(g, sizes, columns, grad_initial.row(b, 0) + h * sizes.state());
+}
+
+template <bool kRemoves, typename Stored>
+void forward(const Problem& problem, const Sizes& sizes, bool worth_threads) {
+  const int64_t blocks = sizes.blocks();
+  in_parallel(sizes.batch * sizes.heads * blocks, problem.threads, worth_threads, [&](int64_t task) {
+    const int64_t head = task / blocks;
+    forward_block<kRemoves, Stored>(problem, sizes, head / sizes.heads, head % sizes.heads, sizes.columns(task % blocks));
+  });
+}
+
+template <bool kRemoves, typename Stored>
+void backward(const Problem& problem, const Sizes& sizes, bool worth_threads) {
+  using Number = computed<Stored>;
+  const int64_t heads = sizes.batch * sizes.heads, blocks = sizes.blocks(), groups = sizes.groups();
+  const int64_t summed = kSums * sizes.keys, part = sizes.time * summed;
+  Numbers<Number> parts(blocks > 1 ? heads * groups * part : 0);
+  in_parallel(heads * groups, problem.threads, worth_threads, [&](int64_t task) {
+    const int64_t b = task / groups / sizes.heads, h = task / groups % sizes.heads, group = task % groups;
+    const int64_t first = blocks * group / groups, last = blocks * (group + 1) / groups;
+    for (int64_t block = first; block < last; ++block)
+      backward_block<kRemoves, Stored>(problem, sizes, b, h, sizes.columns(block),
+                                       blocks > 1 ? parts.at(task * part) : nullptr, block == first);
+  });
+  if (blocks == 1) return;
+  const Gradients<Stored> grads(problem.places + 10, sizes);
+  in_parallel(heads * sizes.time, problem.threads, worth_threads, [&](int64_t row) {
+    const int64_t head = row / sizes.time, t = row % sizes.time;
+    Number* sums = parts.at(head * groups * part + t * summed);
+    for (int64_t group = 1; group < groups; ++group)
+      for (int64_t i = 0; i < summed; ++i) sums[i] = sums[i] + sums[group * part + i];
+    write_sums(grads, sums, sizes.keys, head / sizes.heads, t, head % sizes.heads);
+  });
 }
 
 template <bool kForward, typename Stored>
 void run(const Problem& problem) {
   const Sizes sizes(problem);
   const bool removes = problem.places[3].data;
-  in_parallel(sizes.batch * sizes.heads, problem.threads, sizes.time * sizes.state() * sizes.heads >= kWorthThreads,
-              [&](int64_t task) {
-                const int64_t b = task / sizes.heads, h = task % sizes.heads;
-                if constexpr (kForward)
-                  removes ? forward_head<true, Stored>(problem, sizes, b, h) : forward_head<false, Stored>(problem, sizes, b, h);
-                else
-                  removes ? backward_head<true, Stored>(problem, sizes, b, h) : backward_head<false, Stored>(problem, sizes, b, h);
-              });
+  const bool worth_threads = sizes.batch * sizes.heads * sizes.time * sizes.state() >= kWorthThreads;
+  if constexpr (kForward)
+    removes ? forward<true, Stored>(problem, sizes, worth_threads) : forward<false, Stored>(problem, sizes, worth_threads);
+  else
+    removes ? backward<true, Stored>(problem, sizes, worth_threads) : backward<false, Stored>(problem, sizes, worth_threads);
 }
 
 constexpr int kForward = 11, kBackward = 17;

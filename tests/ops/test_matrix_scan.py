@@ -26,7 +26,7 @@ def draw(shape, decay, *, reset=False, dtype=torch.float64):
         zeros = torch.rand(rates.shape) < 0.1
         log_decay = {
             "none": None,
-            "heads": rates[..., 0],
+            "heads": rates.mean(-1),
             "channels": rates,
             "strong": 60 * rates,
             "with zeros": rates.masked_fill(zeros, -torch.inf),
@@ -65,6 +65,23 @@ def test_float32_keeps_its_digits_over_many_chunks(kernel, decay):
     runs = matrix_scan(*narrow[:5], kernel=kernel), matrix_scan(*wide[:5])
     for name, ours, exact in zip(("outputs", "final"), *runs, strict=True):
         assert_close(name, ours, exact)
+
+
+@pytest.mark.parametrize("shape", [(1, 70, 1, 5, 200), (1, 40, 3, 4, 130), (4, 33, 2, 3, 96), (1, 5, 1, 2, 65)])
+@pytest.mark.parametrize("reset", [False, True])
+@pytest.mark.parametrize("kernel", ["cpu", "cpu-portable"])
+def test_wide_values_are_taken_in_blocks(kernel, shape, reset):
+    arguments = draw(shape, "channels", reset=reset)
+    for name, fast, loop in zip("of01234", run(kernel, arguments), run("reference", arguments), strict=True):
+        assert_close(name, fast, loop)
+
+
+@pytest.mark.parametrize("empty", [0, 1, 2, 3, 4])
+def test_an_axis_of_no_size_gives_nothing_and_gradients_of_zero(empty):
+    shape = [2, 3, 2, 4, 5]
+    shape[empty] = 0
+    for each in run("cpu", draw(tuple(shape), "channels")):
+        assert each.numel() == 0 or bool(each.isfinite().all())
 
 
 def test_the_loop_is_the_sum_over_pairs():
@@ -173,7 +190,7 @@ def test_the_operators_keep_torchs_contracts():
 
 
 def test_bits_do_not_depend_on_threads():
-    arguments = draw((2, 100, 3, 16, 16), "channels")
+    arguments = draw((1, 100, 2, 16, 130), "channels")
     before, runs = torch.get_num_threads(), []
     for count in (1, 2, 3):
         torch.set_num_threads(count)

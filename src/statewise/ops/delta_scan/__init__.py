@@ -43,7 +43,8 @@ def delta_scan(
     initial    (B, H, K, V) S_0 in the accumulation dtype, at least float32; zeros where absent
     reset      (B, T) bool; true where the state before the token is zero (not `initial`)
     kernel     cpu, cpu-portable (C++, token by token), chunked (matrix products over chunks of time, on any device) or
-               reference (the loop); None is cpu where that takes the tensors, else chunked
+               reference (the loop); None takes what is fastest: cpu on the CPU but for large states of one decay a
+               head, else chunked
 
     The delta rule of DeltaNet writes β (v − Sᵀk) at a key of length 1: recall = k, key = remove = β k. With a decay α
     before it, recall = α k. Pass one tensor for key and remove where they are equal: what they share is made once.
@@ -68,7 +69,7 @@ def delta_scan(
     """
     keys = {"query": query, "key": key, "recall": recall, "remove": remove}
     require_matrix_scan(NAME, keys, value, log_decay, initial, reset)
-    name = kernel or ("cpu" if fused.runs_on_cpu(value) else "chunked")
+    name = kernel or fused.choose(key, value, log_decay)
     if pick(f"kernel of {NAME}", name, KERNELS) is None:
         return fused.scan(NAME, name, query, key, value, recall, remove, log_decay, initial, reset)
     query, recall, added = (each.expand(-1, -1, value.shape[2], -1) for each in (query, recall, key))

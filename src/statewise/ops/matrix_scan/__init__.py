@@ -35,7 +35,8 @@ def matrix_scan(
     initial     (B, H, K, V) S_0 in the accumulation dtype, at least float32; zeros where absent
     reset       (B, T) bool; true where the state before the token is zero (not `initial`)
     kernel      cpu, cpu-portable (C++, token by token), chunked (matrix products over chunks of time, on any device) or
-                reference (the loop); None is cpu where that takes the tensors, else chunked
+                reference (the loop); None takes what is fastest: cpu on the CPU but for large states of one decay a
+                head, else chunked
 
     Returns outputs (B, T, H, V) in the dtype of value, and final (B, H, K, V) in the accumulation dtype, as an
     `initial` may be given to the next call. T = 0 gives no outputs and the initial state. Any strides; what is not
@@ -54,7 +55,7 @@ def matrix_scan(
     ([1.0, 1.5, 1.75], torch.Size([1, 1, 1, 1]))
     """
     require_matrix_scan(NAME, {"query": query, "key": key}, value, log_decay, initial, reset)
-    name = kernel or ("cpu" if fused.runs_on_cpu(value) else "chunked")
+    name = kernel or fused.choose(key, value, log_decay)
     if pick(f"kernel of {NAME}", name, KERNELS) is None:
         return fused.scan(NAME, name, query, key, value, None, None, log_decay, initial, reset)
     return FORMS[name](query, key, value, log_decay, initial, reset)

@@ -32,8 +32,8 @@ def _forward(
     kernel: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     outputs = _fake_forward(query, key, value, recall, remove, decay, initial)
-    if value.shape[1] == 0:
-        return outputs[0], initial.clone(), outputs[2]
+    if value.numel() == 0 or query.numel() == 0:
+        return outputs[0].zero_(), initial.clone(), outputs[2].zero_()
     inputs = (*map(flat, (query, key, value, recall, remove, decay)), flat(initial, 1), reset)
     _run("matrix_scan", kernel, query, value, decay, inputs, (flat(outputs[0]), *outputs[1:]))
     return outputs
@@ -53,8 +53,8 @@ def _backward(
     kernel: str,
 ) -> tuple[Tensor, ...]:
     grads = _fake_backward(query, key, value, recall, remove, decay, reset, kept, grad_outputs, grad_final, kernel)
-    if value.shape[1] == 0:
-        return *grads[:-1], grad_final.clone()
+    if value.numel() == 0 or query.numel() == 0:
+        return *(grad.zero_() for grad in grads[:-1]), grad_final.clone()
     inputs = (*map(flat, (query, key, value, recall, remove, decay)), reset, kept)
     given = (query, key, value, recall, remove, decay)
     outputs = [None if each is None else flat(grad) for each, grad in zip(given, grads, strict=False)]
