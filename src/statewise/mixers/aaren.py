@@ -14,9 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.mixers.heads import head_size_of
 from statewise.mixers.mixer import Mixer
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.softmax_scan import SoftmaxState, softmax_scan
 
 PUBLISHED_HEAD_SIZE = 64

@@ -12,7 +12,7 @@ B batch, T time, D channels, K taps.
 import torch
 from torch import Tensor, nn
 
-from statewise.ops.linear_scan.reference import accumulation_dtype
+from statewise.core.dtypes import accumulation_dtype
 
 
 def causal_conv(

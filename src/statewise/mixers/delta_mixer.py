@@ -15,12 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv, causal_conv_step, initial_weight
 from statewise.mixers.mixer import Mixer
 from statewise.ops.delta_scan import delta_scan
 from statewise.ops.delta_scan.reference import advance
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 NORM_EPSILON, LENGTH_EPSILON = 1e-5, 1e-6
 

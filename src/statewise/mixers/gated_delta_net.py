@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.delta_mixer import DeltaMixer, glorot
 from statewise.mixers.heads import head_size_of
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 PUBLISHED_HEAD_SIZE = 256
 FASTEST, SLOWEST_STEP, LONGEST_STEP = 16.0, 1e-3, 1e-1

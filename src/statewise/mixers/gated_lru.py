@@ -18,11 +18,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.mixer import Mixer
 from statewise.mixers.units import require_ring, units_of
 from statewise.ops.linear_scan import linear_scan
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 
 class GatedLRUState(NamedTuple):

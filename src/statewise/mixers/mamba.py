@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv, causal_conv_step, initial_weight
 from statewise.mixers.mixer import Mixer
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.selective_scan import selective_scan
 from statewise.ops.selective_scan.reference import advance
 

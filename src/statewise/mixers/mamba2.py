@@ -15,11 +15,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv, causal_conv_step, initial_weight
 from statewise.mixers.heads import head_size_of
 from statewise.mixers.mixer import Mixer
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.matrix_scan import matrix_scan
 from statewise.ops.matrix_scan.reference import advance
 

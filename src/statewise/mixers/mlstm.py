@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.heads import largest_divisor
 from statewise.mixers.mixer import Mixer
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.matrix_scan import matrix_scan
 from statewise.ops.matrix_scan.reference import advance
 from statewise.ops.max_plus_scan import max_plus_scan

@@ -16,13 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv, causal_conv_step
 from statewise.mixers.heads import head_size_of
 from statewise.mixers.mixer import Mixer
 from statewise.mixers.units import units_of
 from statewise.ops.linear_scan import linear_scan
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 PUBLISHED_HEAD_SIZE = 256
 SHARPNESS = 8.0

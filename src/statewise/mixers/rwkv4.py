@@ -16,10 +16,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.mixer import Mixer
 from statewise.mixers.token_shift import channel_shares, previous_tokens
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.wkv import WKVState, wkv
 from statewise.ops.wkv.reference import advance
 

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.mixers.first_value import FirstValue
 from statewise.mixers.heads import head_size_of
 from statewise.mixers.mixer import Mixer
@@ -30,7 +31,6 @@ from statewise.mixers.rwkv4 import require_place
 from statewise.mixers.token_shift import channel_shares, previous_tokens
 from statewise.ops.delta_scan import delta_scan
 from statewise.ops.delta_scan.reference import advance
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 PUBLISHED_HEAD_SIZE = 64
 NORM_EPS = 64e-5

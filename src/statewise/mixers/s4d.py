@@ -21,11 +21,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv
 from statewise.mixers.mixer import Mixer
 from statewise.ops.linear_scan import linear_scan
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 CHUNK = 16
 SHORTEST_STEP, LONGEST_STEP = 1e-3, 0.1

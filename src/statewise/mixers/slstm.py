@@ -20,11 +20,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError, pick
 from statewise.mixers.causal_conv import causal_conv, causal_conv_step, initial_weight
 from statewise.mixers.heads import largest_divisor
 from statewise.mixers.mixer import Mixer
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.slstm_scan import CellState, slstm_scan, slstm_step
 
 PUBLISHED_HEADS = 4

@@ -12,9 +12,9 @@ Source: Luo et al., "Your Transformer May Not be as Powerful as You Expect", arX
 import torch
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.kv_cache import KVCacheMixer
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 
 class URPEAttention(KVCacheMixer):

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops.gated_scan.gates import Gates
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 
 def scan_one_token(gates: Gates, projected: Tensor, initial: Tensor | None) -> tuple[Tensor, Tensor]:

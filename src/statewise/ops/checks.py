@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.ops.choice import require_kernel
 
@@ -86,7 +87,7 @@ def require_matrix_scan(
         require_shape(
             where, "initial", initial, needed, "(B, H, K, V)", "Pass the state that an earlier call returned."
         )
-        wide = torch.promote_types(value.dtype, torch.float32)
+        wide = accumulation_dtype(value.dtype)
         if initial.dtype != wide:
             raise UsageError(
                 f"{where}: initial must be {_dtype_name(wide)} beside values of {_dtype_name(value.dtype)}; it is "

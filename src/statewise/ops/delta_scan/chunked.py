@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops.delta_scan.reference import empty_state
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 CHUNK = 64
 

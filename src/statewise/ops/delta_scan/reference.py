@@ -10,7 +10,7 @@ statewise.testing.compare.
 import torch
 from torch import Tensor
 
-from statewise.ops.linear_scan.reference import accumulation_dtype
+from statewise.core.dtypes import accumulation_dtype
 
 
 def delta_scan(

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops.gated_scan.gates import Gates
 from statewise.ops.linear_scan import reference as linear
-from statewise.ops.linear_scan.reference import accumulation_dtype
 
 
 def gated_scan(

@@ -9,6 +9,8 @@ to the tolerances in statewise.testing.compare.
 import torch
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
+
 
 def linear_scan(
     decay: Tensor, drive: Tensor, initial: Tensor | None = None, reset: Tensor | None = None
@@ -72,15 +74,6 @@ def linear_scan_backward(
         grad_decay[:, t] = grad * previous.conj()
         grad_drive[:, t] = grad
     return grad_decay, grad_drive, carry.to(dtype, copy=True)
-
-
-def accumulation_dtype(dtype: torch.dtype) -> torch.dtype:
-    """The dtype of the state between steps: at least float32.
-
-    >>> accumulation_dtype(torch.bfloat16)
-    torch.float32
-    """
-    return torch.promote_types(dtype, torch.float32)
 
 
 def _zeros_like_state(values: Tensor, dtype: torch.dtype) -> Tensor:

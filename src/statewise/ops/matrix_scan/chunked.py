@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops.linear_scan import linear_scan
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.matrix_scan.reference import empty_state
 
 CHUNK = 64

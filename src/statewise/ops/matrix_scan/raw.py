@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops import cpu
 from statewise.ops.choice import instruction_set
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.operators import define
 
 KEPT = 32

@@ -9,7 +9,7 @@ to agree with it to the tolerances in statewise.testing.compare.
 import torch
 from torch import Tensor
 
-from statewise.ops.linear_scan.reference import accumulation_dtype
+from statewise.core.dtypes import accumulation_dtype
 
 
 def matrix_scan(

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError, pick
 from statewise.ops.checks import (
     require_bool,
@@ -18,7 +19,6 @@ from statewise.ops.checks import (
     require_tensors,
 )
 from statewise.ops.forward_mode import apply_in_reverse
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.selective_scan import reference
 from statewise.ops.selective_scan.raw import NO_GRADIENT, backward_op, forward_op
 

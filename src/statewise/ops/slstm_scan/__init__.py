@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError, pick
 from statewise.ops.checks import require_bool, require_same_device, require_same_dtype, require_shape, require_tensors
 from statewise.ops.forward_mode import apply_in_reverse
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.slstm_scan import reference
 from statewise.ops.slstm_scan.raw import NO_GRADIENT, backward_op, forward_op
 from statewise.ops.slstm_scan.reference import CellState

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.ops.checks import require_bool, require_same_device, require_same_dtype, require_shape, require_tensors
 from statewise.ops.choice import require_kernel
 from statewise.ops.forward_mode import apply_in_reverse
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.softmax_scan import reference
 from statewise.ops.softmax_scan.raw import NO_GRADIENT, backward_op, forward_op
 

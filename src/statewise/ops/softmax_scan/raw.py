@@ -7,9 +7,9 @@ from functools import partial
 
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops import cpu
 from statewise.ops.choice import choose_kernel, instruction_set
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.operators import define
 from statewise.ops.softmax_scan import composed, reference
 

@@ -13,7 +13,7 @@ statewise.testing.compare.
 import torch
 from torch import Tensor
 
-from statewise.ops.linear_scan.reference import accumulation_dtype
+from statewise.core.dtypes import accumulation_dtype
 
 States = tuple[Tensor, Tensor, Tensor]
 """Largest score (B, H), denominator (B, H), numerator (B, D)."""

@@ -13,9 +13,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.ops.cpu import readable
 from statewise.ops.gated_scan.gates import ACTIVATIONS, Gates, MinLstm
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.triton import jit
 
 BLOCK_D = 128

@@ -5,6 +5,7 @@ README.md beside this file has the equations, the work and which form runs when.
 
 from torch import Tensor
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError, pick
 from statewise.ops.checks import (
     require_bool,
@@ -14,7 +15,6 @@ from statewise.ops.checks import (
     require_shape,
     require_tensors,
 )
-from statewise.ops.linear_scan.reference import accumulation_dtype
 from statewise.ops.wkv import reference, scans
 from statewise.ops.wkv.reference import WKVState
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from statewise.ops.linear_scan.reference import accumulation_dtype
+from statewise.core.dtypes import accumulation_dtype
 
 
 class WKVState(NamedTuple):
