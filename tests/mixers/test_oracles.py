@@ -3,6 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from minGRU_pytorch.minGRU import minGRU as PackageMinGRU
+from minGRU_pytorch.minLSTM import minLSTM as PackageMinLSTM
 from torch import nn
 
 from statewise.mixers import GRU, LSTM, MinGRU, MinLSTM, ShortConv
@@ -41,6 +43,43 @@ def test_min_lstm_is_the_papers_log_space_formula(x, normalise):
         difference = F.softplus(-forget) - F.softplus(-write)
         log_f, log_i = -F.softplus(difference), -F.softplus(-difference)
     assert_close("outputs", layer(x)[0], layer.output(heinsen_scan(log_f, log_i + log_g(candidate))))
+
+
+def from_package(theirs, ours, order):
+    """Ours with the weights of minGRU-pytorch's layer, whose projections stand in another order and have no biases."""
+    pieces = theirs.get_parameter(order).chunk(ours.projections)
+    ours.load_state_dict(
+        {
+            "projection.weight": torch.cat([*pieces[1:], pieces[0]]),
+            "projection.bias": torch.zeros(len(theirs.get_parameter(order)), dtype=torch.float64),
+            "output.weight": theirs.to_out.weight,
+            "output.bias": torch.zeros(6, dtype=torch.float64),
+        }
+    )
+    return ours
+
+
+def test_min_gru_is_that_of_min_gru_pytorch(x):
+    theirs = PackageMinGRU(6, expansion_factor=2.0).double()
+    ours = from_package(theirs, MinGRU(6, expansion=2).double(), "to_hidden_and_gate.weight")
+    expected, hidden = theirs(x[:, :30], return_next_prev_hidden=True)
+    y, state = ours(x[:, :30])
+    assert_close("outputs", y, expected)
+    assert_close("state", state.hidden, hidden[:, 0])
+    assert_close("continued", ours(x[:, 30:], state)[0], theirs(x[:, 30:], prev_hidden=hidden))
+
+
+def test_min_lstm_is_that_of_min_gru_pytorch_but_for_its_carried_state(x):
+    theirs = PackageMinLSTM(6, expansion_factor=2.0).double()
+    ours = from_package(theirs, MinLSTM(6, expansion=2).double(), "to_hidden_and_f_i_gate.weight")
+    expected, hidden = theirs(x[:, :30], return_next_prev_hidden=True)
+    y, state = ours(x[:, :30])
+    assert_close("outputs", y, expected)
+    assert_close("state", state.hidden, hidden[:, 0])
+    # Its parallel form takes log g(h) for log h, so that h + 1/2 goes in; its own step takes h, as ours does.
+    started = type(state)(state.hidden + 0.5)
+    assert_close("continued", ours(x[:, 30:], started)[0], theirs(x[:, 30:], prev_hidden=hidden))
+    assert_close("one step", ours(x[:, 30:31], state)[0], theirs(x[:, 30:31], prev_hidden=hidden))
 
 
 def test_min_lstm_gates_are_shares_of_their_sum(x):
