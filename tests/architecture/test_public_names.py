@@ -42,7 +42,8 @@ PUBLIC = {
         "run_all",
     ],
     "statewise.report": [
-        "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "render", "summarise", "write_page",
+        "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "render", "render_capacity",
+        "saturation", "summarise", "write_page",
     ],
     "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],
     "statewise.cli": ["COMMANDS", "main"],

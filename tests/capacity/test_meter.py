@@ -380,3 +380,45 @@ def test_what_the_task_refuses_is_refused():
         measure(build(), alphabet=1)
     with pytest.raises(UsageError, match="size is 0"):
         measure(build(), sizes=(0,))
+
+
+def reads_back(kept):
+    """tokens (B, T) → logits (B, T, V): the first `kept` symbols are answered rightly, the others not at all."""
+
+    def model(tokens):
+        symbols, place = tokens[:, :-1], tokens[:, -1] - 4
+        logits = torch.zeros(*tokens.shape, 4)
+        answer = symbols.gather(1, place[:, None])[:, 0]
+        logits[:, -1] = torch.where((place < kept)[:, None], 50.0 * torch.nn.functional.one_hot(answer, 4), 0.0)
+        return logits
+
+    return model
+
+
+@pytest.mark.parametrize("kept", [0, 3, 6])
+def test_a_callable_without_a_state_is_read_and_its_state_not_counted(kept):
+    (reading,) = measure(reads_back(kept), alphabet=4, sizes=(6,), strings=64)
+    assert reading.recovered_bits == pytest.approx(kept * math.log2(4 * (1 - MIX + MIX / 4)), abs=1e-6)
+    assert (reading.state_bits, reading.utilisation) == (None, None)
+
+
+def test_a_callable_reads_as_the_same_model_with_a_state_does():
+    model = LanguageModel(vocabulary=10, width=8, stack="gru")
+    (apart,) = measure(lambda tokens: model(tokens)[0], alphabet=4, sizes=(6,), strings=16)
+    (whole,) = measure(model, alphabet=4, sizes=(6,), strings=16)
+    assert apart.recovered_bits == pytest.approx(whole.recovered_bits, abs=1e-4)
+
+
+def test_a_callable_that_gives_no_logits_is_refused_with_what_it_gave():
+    with pytest.raises(ValueError, match=r"it gave tuple\. A model with a state needs a method step"):
+        measure(lambda tokens: (tokens, tokens), alphabet=4, sizes=(2,), strings=4)
+    with pytest.raises(ValueError, match=r"V at least the alphabet, 4, for tokens \(8, 3\); it gave \(8, 3, 2\)"):
+        measure(lambda tokens: torch.zeros(*tokens.shape, 2), alphabet=4, sizes=(2,), strings=4)
+
+
+def test_limits_of_several_sizes_hold_together():
+    model = reads_back(2)
+    (alone,) = measure(model, alphabet=4, sizes=(4,), strings=400)
+    (first, _) = measure(model, alphabet=4, sizes=(4, 5), strings=400)
+    assert first.recovered_bits == alone.recovered_bits
+    assert first.at_least < alone.at_least

@@ -291,3 +291,21 @@ def test_lines_tell_evaluations_and_count_ends(capsys):
         "[1/2] parity · gru · seed 0 · diverged: the loss was nan",
         "[2/2] parity · gru · seed 0 · finished in 2.0 s: all steps",
     ]
+
+
+def test_capacity_prints_what_was_read_back_and_draws_it(runs, capsys):
+    arguments = ["--models", "mingru", "--alphabet", "4", "--sizes", "4", "8", "--seeds", "0", "1", "--steps", "3"]
+    assert main(["capacity", *arguments, "--workers", "1", "--output", str(runs)]) == 0
+    said = capsys.readouterr().out
+    for part in ("recovered bits", "at least", "utilisation", "1,024", "mingru holds no string whole", "Bonferroni"):
+        assert part in said
+    assert (runs / "capacity.html").exists()
+    assert (runs / "index-lookup-bits.png").exists()
+
+
+def test_capacity_refuses_what_compare_refuses(runs, capsys):
+    assert main(["capacity", "--alphabet", "1", "--output", str(runs)]) == 2
+    assert "alphabet is 1" in capsys.readouterr().err
+    assert main(["capacity", "--workers", "0", "--output", str(runs)]) == 2
+    assert "workers is 0" in capsys.readouterr().err
+    assert not runs.exists()

@@ -11,6 +11,7 @@ from typing import Any
 import tyro
 
 from statewise.cli.bounds import Bounds
+from statewise.cli.capacity import Capacity
 from statewise.cli.compare import Compare
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": Compare,
     "train": Train,
     "generate": Generate,
+    "capacity": Capacity,
     "bounds": Bounds,
     "doctor": Doctor,
 }

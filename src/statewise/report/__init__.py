@@ -1,5 +1,6 @@
 """Tables, figures and the HTML page: functions of records alone, so that they can be redrawn anywhere."""
 
+from statewise.report.capacity import render_capacity, saturation
 from statewise.report.page import write_page
 from statewise.report.summary import Row, Summary, summarise
 from statewise.report.table import conclusions, render
@@ -13,6 +14,8 @@ __all__ = [
     "conclusions",
     "judge",
     "render",
+    "render_capacity",
+    "saturation",
     "summarise",
     "write_page",
 ]

@@ -15,6 +15,7 @@ class Row:
     """One line of the table: means over seeds.
 
     recovered       bits read back out of the state; None where the meter does not apply
+    recovered_at_least  the lowest confidence limit of any seed
     state_bits      carried at the task's cut, without position counters
     required_bits   what a proof says that any reader which is always right must hold; None without a rule
     best_accuracy   proved limit of token accuracy for that state; None where none is proved
@@ -27,6 +28,7 @@ class Row:
     sequence_accuracy: Interval
     loss: Interval
     recovered: Interval | None
+    recovered_at_least: float | None
     state_bits: int
     required_bits: float | None
     best_accuracy: float | None
@@ -78,6 +80,7 @@ def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[
     size, facts, config = results[0].size, records[0].facts, records[0].config
     state_bits = results[0].state_bits
     recovered = [result.recovered_bits for result in results if result.recovered_bits is not None]
+    limits = [result.recovered_at_least for result in results if result.recovered_at_least is not None]
     limit = best_accuracy(task, size, state_bits)
     # Rotary positions live in attention layers; a purely recurrent stack under them has none.
     positions = "none" if facts["recurrent"] and config["model"]["positions"] == "rope" else None
@@ -89,6 +92,7 @@ def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[
         sequence_accuracy=interval([result.sequence_accuracy for result in results], least=0, most=1),
         loss=interval([result.loss for result in results], least=0),
         recovered=interval(recovered) if recovered else None,
+        recovered_at_least=min(limits) if limits else None,
         state_bits=state_bits,
         required_bits=required_bits(task, size).value if task.has_rule else None,
         best_accuracy=None if limit is None else limit.value,

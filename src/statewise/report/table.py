@@ -111,6 +111,15 @@ def spread(value: Interval, digits: int) -> str:
     return mean if math.isnan(value.half) else f"{mean} ±{value.half:,.{digits}f}"
 
 
+def share_of(part: float, whole: float) -> str:
+    """A quotient in percent, at least 0; a dash over nothing.
+
+    >>> share_of(1.0, 8.0), share_of(-0.1, 8.0), share_of(1.0, 0.0)
+    ('12.5 %', '0.0 %', '–')
+    """
+    return f"{100 * max(0.0, part) / whole:.1f} %" if whole else "–"
+
+
 def missing_line(summary: Summary) -> str:
     """How many runs gave no numbers, and why."""
     count = len(summary.records)

@@ -40,7 +40,7 @@ class Comparison:
     depth: int | None = None
     """How many times each stack is repeated."""
     expansion: int | None = None
-    """Inner width of mingru and minlstm as a multiple of the width."""
+    """Inner width of mixers that have one as a multiple of the width; default each mixer's own."""
     conv: int | None = None
     """Taps of a short causal convolution before each mixer; 0 leaves it out."""
     positions: str | None = None

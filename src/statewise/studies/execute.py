@@ -67,7 +67,7 @@ def measure_one(model: LanguageModel, task: Task, config: RunConfig, size: int) 
     )
     if not plan.strings or not isinstance(task, IndexLookup):
         return result
-    reading = read_index_lookup(model, task, size, strings=plan.strings, seed=config.seed)
+    reading = read_index_lookup(model, task, size, strings=plan.strings, seed=config.seed, among=len(plan.sizes))
     return replace(result, recovered_bits=reading.recovered_bits, recovered_at_least=reading.at_least)
 
 

@@ -17,7 +17,7 @@ class Preset:
     train_sizes: tuple[int, ...] | None = None
     width: int = 32
     depth: int = 1
-    expansion: int = 1
+    expansion: int | None = None
     conv: int = 0
     feed_forward: int = 4
     positions: str = "none"

@@ -1,0 +1,87 @@
+"""statewise capacity: how many bits of a random string can be read back out of a trained model's state."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from statewise.cli.compare import run_watched
+from statewise.cli.console import console
+from statewise.core.errors import UsageError
+from statewise.core.optional import require
+from statewise.report import render_capacity, saturation, summarise, write_page
+from statewise.report.table import missing_line
+from statewise.studies import Comparison
+
+
+@dataclass(frozen=True, kw_only=True)
+class Capacity:
+    """Train models to look symbols up in a string, and count what their states give back.
+
+    Each seed is trained on every size; strings to measure on are drawn apart from training, validation and test.
+    """
+
+    models: tuple[str, ...] = ("attention", "mingru", "gru")
+    """Stacks, as in `compare`."""
+    alphabet: int = 16
+    """Symbols, at least 2: a string of n has n · log2(alphabet) bits."""
+    sizes: tuple[int, ...] = (8, 16, 32)
+    """Lengths of the strings."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    """One run for each; three or more give an interval."""
+    steps: int | None = None
+    """Training budget in optimiser steps; default that of `compare`."""
+    time: str | None = None
+    """Training budget in wall time instead (90s, 5m, 1h)."""
+    width: int | None = None
+    """Channels between blocks."""
+    depth: int | None = None
+    """How many times each stack is repeated."""
+    learning_rate: float | None = None
+    """Peak learning rate."""
+    output: Path = Path("runs")
+    """Folder of run folders; the report goes to capacity.html in it."""
+    workers: int | None = None
+    """Processes; default one for each core that torch uses."""
+    page: bool = True
+    """Write capacity.html and the PNGs of its figures; needs the extra `report`."""
+    keep_memory: bool = True
+    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
+
+    def run(self) -> int:
+        """Everything that the command does; returns its exit status."""
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"capacity: workers is {self.workers}; it must be at least 1")
+        plan = self.comparison().plan()
+        if self.page:
+            for module in ("matplotlib", "jinja2"):
+                require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
+        records = run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)
+        summary = summarise(records)
+        out = console()
+        out.print(f"strings of {self.alphabet} symbols, read back out of the state after the last one\n")
+        out.print(render_capacity(summary))
+        out.print(missing_line(summary))
+        if self.page:
+            out.print(f"Report: {write_page(summary, self.output, name='capacity')}\n", soft_wrap=True)
+        for line in saturation(summary):
+            out.print(f"  {line}", soft_wrap=True)
+        out.print(
+            "  At least: a limit that holds for all sizes of a seed together with 95 % confidence over strings "
+            "(empirical Bernstein, Bonferroni); the lowest of the seeds.",
+            soft_wrap=True,
+        )
+        return 0 if not any(record.status == "crashed" for record in records) else 1
+
+    def comparison(self) -> Comparison:
+        """The runs of `compare` that this asks for."""
+        return Comparison(
+            tasks=("index-lookup",),
+            models=self.models,
+            sizes=self.sizes,
+            seeds=self.seeds,
+            steps=self.steps,
+            time=self.time,
+            width=self.width,
+            depth=self.depth,
+            learning_rate=self.learning_rate,
+            settings=(f"alphabet={self.alphabet}",),
+        )

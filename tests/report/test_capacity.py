@@ -1,0 +1,37 @@
+"""What the meter read, in rows and sentences."""
+
+import dataclasses
+
+from statewise.report.capacity import capacity_cells, saturation_of
+from statewise.report.interval import interval
+from statewise.report.summary import Row
+from statewise.report.verdict import Verdict
+from statewise.tasks import IndexLookup
+
+
+def row(size, recovered, **changes):
+    task = IndexLookup(alphabet=16)
+    one = interval([1.0])
+    made = Row(
+        task=task, stack="gru", size=size, token_accuracy=one, sequence_accuracy=one, loss=one,
+        recovered=interval(recovered), recovered_at_least=min(recovered) - 1, state_bits=64, required_bits=4.0 * size,
+        best_accuracy=None, verdict=Verdict("solved", "solved"), seconds=1.0, wall_clock=False,
+    )  # fmt: skip
+    return dataclasses.replace(made, **changes)
+
+
+def test_a_row_says_what_was_recovered_of_what():
+    assert capacity_cells(row(8, [16.0, 16.0])) == ["gru", "8", "16.0 ±0.0", "15.0", "50.0 %", "64", "25.0 %"]
+
+
+def test_less_than_nothing_is_nothing():
+    assert capacity_cells(row(8, [-3.0]))[3:5] == ["0.0", "0.0 %"]
+
+
+def test_the_saturation_point_is_where_strings_are_no_longer_whole():
+    rows = [row(4, [15.9]), row(8, [31.6]), row(16, [40.0])]
+    assert (
+        saturation_of("gru", rows)
+        == "gru holds strings whole at sizes 4, 8; at most 40 bits were read back, at size 16."
+    )
+    assert saturation_of("gru", rows[2:]) == "gru holds no string whole; at most 40 bits were read back, at size 16."
