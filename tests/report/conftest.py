@@ -11,6 +11,7 @@ def make_record(task, stack, seed, results, *, status="finished", because="the b
         config={
             "task": task.identity(),
             "model": {"stack": stack, "positions": facts.pop("positions", "none")},
+            "training": {"learning_rate": 0.005},
             "seed": seed,
         },
         status=status,

@@ -15,7 +15,7 @@ def row(size, recovered, **changes):
     made = Row(
         task=task, stack="gru", size=size, token_accuracy=one, sequence_accuracy=one, loss=one,
         recovered=interval(recovered), recovered_at_least=min(recovered) - 1, state_bits=64, required_bits=4.0 * size,
-        best_accuracy=None, verdict=Verdict("solved", "solved"), seconds=1.0, wall_clock=False,
+        best_accuracy=None, verdict=Verdict("solved", "solved"), learning_rates=(0.01,), seconds=1.0, wall_clock=False,
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
 

@@ -98,11 +98,11 @@ def test_what_a_proof_says_of_all_lengths_is_said_though_short_ones_were_solved(
         summarise([record(Parity(), "mingru", 0, [(8, 1.0, 1.0, 64), (64, 0.5, 0.0, 64)])])
     )  # fmt: skip
     assert line == (
-        "parity: mingru solves size 8; it has room for size 64 and did not learn it; a proof says that no stack of its "
+        "parity: mingru solves size 8; it has room for size 64 and did not learn it at learning rate 0.005; a proof says that no stack of its "
         "kind is right at all lengths."
     )
 
 
 def test_a_proof_about_linear_recurrences_is_not_held_against_a_gru(record):
     (line,) = conclusions(summarise([record(Parity(), "gru", 0, [(64, 0.5, 0.0, 64)])]))
-    assert line == "parity: gru solves no size; it has room for size 64 and did not learn it."
+    assert line == "parity: gru solves no size; it has room for size 64 and did not learn it at learning rate 0.005."

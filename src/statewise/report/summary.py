@@ -18,6 +18,7 @@ class Row:
     recovered_at_least  the lowest confidence limit of any seed
     state_bits      carried at the task's cut, without position counters
     required_bits   what a proof says that any reader which is always right must hold; None without a rule
+    learning_rates  peak rates that the runs tried
     best_accuracy   proved limit of token accuracy for that state; None where none is proved
     """
 
@@ -33,6 +34,7 @@ class Row:
     required_bits: float | None
     best_accuracy: float | None
     verdict: Verdict
+    learning_rates: tuple[float, ...]
     seconds: float
     wall_clock: bool
 
@@ -104,6 +106,7 @@ def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[
             non_negative_decay=facts["non_negative_decay"],
             positions=positions or config["model"]["positions"],
         ),
+        learning_rates=tuple(sorted({record.config["training"]["learning_rate"] for record in records})),
         seconds=sum(record.training["seconds"] for record in records) / len(records),
         wall_clock=records[0].training["budget"] == "wall-clock",
     )

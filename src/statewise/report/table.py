@@ -151,7 +151,8 @@ def sentence(task: Task, stack: str, rows: list[Row]) -> str:
     if sizes["partly"]:
         parts.append(f"some seeds solve {sizes_of(sizes['partly'])}")
     if sizes["has-room"]:
-        parts.append(f"it has room for {sizes_of(sizes['has-room'])} and did not learn it")
+        tried = listed([f"{rate:g}" for rate in rows[0].learning_rates])
+        parts.append(f"it has room for {sizes_of(sizes['has-room'])} and did not learn it at learning rate {tried}")
     for row in sizes["cannot"] + sizes["not-always"]:
         assert row.required_bits is not None
         parts.append(
