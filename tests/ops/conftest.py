@@ -1,10 +1,4 @@
-"""Fixtures for the recurrences. Triton's interpreter runs its kernels on CPU tensors, where asked before the import."""
-
-import os
-import sys
-
-if "triton" not in sys.modules:
-    os.environ["TRITON_INTERPRET"] = "1"
+"""Fixtures for the recurrences."""
 
 import pytest
 import torch

@@ -33,13 +33,13 @@ REAL = (torch.bfloat16, torch.float32, torch.float64)
 
 
 def has_interpreter() -> bool:
-    """Whether Triton's kernels run on CPU tensors: it is installed, and conftest.py came before its import."""
+    """Whether Triton's kernels run on CPU tensors: it is installed, and tests/conftest.py came before its import."""
     return has_triton() and os.environ.get("TRITON_INTERPRET") == "1"
 
 
 TRITON = pytest.param(
     "triton",
-    marks=pytest.mark.skipif(not has_interpreter(), reason="triton is not installed, or was imported before tests/ops"),
+    marks=pytest.mark.skipif(not has_interpreter(), reason="triton is not installed"),
 )
 SETS = tuple(f"cpu {name}" for name in _kernels.instruction_sets())
 CPU = ("reference", *SETS)

@@ -1,13 +1,16 @@
 """Which kernel is chosen, and that what is chosen or forced is what runs."""
 
+import importlib
+
 import numpy as np
 import pytest
 import torch
 
+from ops.scans import has_interpreter
 from statewise import _kernels
 from statewise.core.errors import UsageError
 from statewise.ops import Choice, available_kernels, choose_kernel, linear_scan
-from statewise.ops.choice import instruction_set
+from statewise.ops.choice import has_triton, instruction_set
 from statewise.ops.linear_scan import cpu, reference
 
 SHAPE = (8, 4096, 256)
@@ -95,3 +98,12 @@ def test_the_extension_counts_its_tensors():
 def test_the_extension_converts_nothing():
     with pytest.raises(TypeError, match="incompatible function arguments"):
         _kernels.run("portable", "linear_scan", "float32", np.int64(1), (0, 0, 0), [0], [(0, 0, 0)] * 6)
+
+
+def test_where_triton_is_installed_its_kernels_are_tested():
+    assert has_interpreter() == has_triton()
+    if has_triton():
+        # Asked too late, the variable is set and the kernels are compiled ones that need a GPU.
+        assert (
+            type(importlib.import_module("statewise.ops.triton.jit").forward_kernel).__name__ == "InterpretedFunction"
+        )
