@@ -21,9 +21,16 @@ PUBLIC = {
         "slstm_scan", "softmax_scan", "wkv",
     ],
     "statewise.tasks": [
-        "Batch", "Dyck", "IndexLookup", "Parity", "TASKS", "Task", "Text", "UNSCORED", "configure", "from_identity",
+        "AssociativeRecall", "Batch", "BucketSort", "CGramRetrieval", "Copy", "Counting", "CycleNavigation",
+        "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "IndexLookup", "Induction", "IsTree", "MQAR",
+        "Majority", "MajorityCount", "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall",
+        "Parity", "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "configure",
+        "from_identity", "import_task", "require_own_rule",
     ],
-    "statewise.bounds": ["Bound", "best_accuracy", "bounds_of", "limit_at_all_lengths", "required_bits"],
+    "statewise.bounds": [
+        "Bound", "CutStates", "UniformStates", "best_accuracy", "bounds_of", "count_required_bits",
+        "count_uniform_bits", "limit_at_all_lengths", "profile_states", "required_bits", "uniform_states",
+    ],
     "statewise.runs": ["Record", "Result", "RunFolder", "RunStore", "read_record"],
     "statewise.mixers": [
         "Aaren", "Attention", "DeltaNet", "GLA", "GRU", "GatedDeltaNet", "GatedLRU", "LRU", "LSTM", "LinearAttention",
@@ -58,7 +65,12 @@ def test_all_is_what_is_pinned_and_exists(module):
 
 
 def test_the_registries_hold_what_the_documentation_names():
-    assert set(statewise.tasks.TASKS) == {"index-lookup", "dyck", "parity", "text"}
+    assert set(statewise.tasks.TASKS) == {
+        "index-lookup", "equality", "disjointness", "nearest-neighbour", "associative-recall", "mqar", "induction",
+        "fuzzy-recall", "noisy-recall", "c-gram-retrieval", "counting", "is-tree", "selective-copying", "copy",
+        "missing-duplicate", "bucket-sort", "majority", "majority-count", "dyck", "parity", "even-pairs",
+        "cycle-navigation", "modular-arithmetic", "permutations", "text",
+    }  # fmt: skip
     assert set(statewise.mixers.MIXERS) == {
         "mingru", "minlstm", "gru", "lstm", "lru", "gated-lru", "rg-lru", "s4d", "mamba", "mamba2", "linear-attention",
         "retention", "gla", "deltanet", "gated-deltanet", "mlstm", "slstm", "rwkv4", "rwkv7", "aaren", "attention",

@@ -46,7 +46,7 @@ def test_required_bits_are_the_classes_of_the_task_itself(task, size):
 
 
 def test_text_requires_nothing():
-    with pytest.raises(UsageError, match=r"^text has no rule, so no bits are required: .*index-lookup, dyck, parity"):
+    with pytest.raises(UsageError, match=r"^text has no rule, so no bits are required: .*index-lookup, .*parity"):
         bounds.required_bits(Text(), 64)
     with pytest.raises(UsageError, match="text has no rule"):
         bounds.bounds_of(Text(), 64)
@@ -118,8 +118,3 @@ def test_everything_known_comes_with_required_bits_first(task, units):
     for bound in known:
         assert bound.source
         assert "\n" not in str(bound)
-
-
-def test_the_public_names():
-    assert bounds.__all__ == sorted(bounds.__all__)
-    assert {"Bound", "best_accuracy", "bounds_of", "limit_at_all_lengths", "required_bits"} == set(bounds.__all__)

@@ -148,7 +148,7 @@ def test_doctor_says_which_kernel_would_run_and_why(capsys):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["compare", "party"], "unknown task 'party': did you mean parity?"),
+        (["compare", "party"], "unknown task 'party': did you mean parity or majority?"),
         (["compare", "parity", "--models", "mingruu"], "unknown model 'mingruu': did you mean mingru"),
         (["compare", "parity", "--models", "mingru++attention"], "stack 'mingru++attention': '' is not a layer"),
         (["compare", "parity", "--sizes", "0"], "parity: size is 0; it must be a positive integer"),

@@ -6,7 +6,23 @@ from itertools import chain
 import pytest
 import torch
 
-from statewise.tasks import TASKS, UNSCORED, Batch, Dyck, IndexLookup, Parity, Text
+from statewise.tasks import (
+    TASKS,
+    UNSCORED,
+    Batch,
+    CGramRetrieval,
+    Disjointness,
+    Dyck,
+    Equality,
+    IndexLookup,
+    Majority,
+    MissingDuplicate,
+    ModularArithmetic,
+    Parity,
+    Permutations,
+    SelectiveCopying,
+    Text,
+)
 from statewise.testing.tasks import TASK_LAWS, check_task, small_sizes
 
 VARIANTS = {
@@ -15,6 +31,15 @@ VARIANTS = {
     "dyck, one type, depth 1": Dyck(types=1, depth=1),
     "dyck, three types, depth 4": Dyck(types=3, depth=4),
     "parity, last token": Parity(every_prefix=False),
+    "selective copying, one of two": SelectiveCopying(data=1, symbols=2, layout="minrnn"),
+    "modular arithmetic with products": ModularArithmetic(times=True),
+    "missing duplicate, broken off": MissingDuplicate(layout="minrnn"),
+    "majority of two": Majority(alphabet=2),
+    "permutations, cyclic": Permutations(group="Z7"),
+    "c-gram, three": CGramRetrieval(alphabet=3, gram=3),
+    "equality, one difference": Equality(form="one-difference"),
+    "equality, next character": Equality(form="next-character"),
+    "disjointness, interleaved": Disjointness(interleaved=True),
 }
 
 

@@ -81,11 +81,12 @@ def test_conclusions_say_what_was_solved_and_what_a_proof_forbids(records):
     said = conclusions(summarise(records))
     assert said == [
         "index-lookup: attention solves sizes 16 and 256.",
-        "index-lookup: mingru solves no size; it has room for size 16 and did not learn it at learning rate 0.005; at 256 it cannot (proof): "
-        "at most 78.6 % of answers right, since its state has 1,024 bits and 1,536 are required.",
+        "index-lookup: mingru solves no size; it has room for size 16 and did not learn it at "
+        "learning rate 0.005; at 256 it cannot (proof): at most 78.6 % of answers right, since its state has "
+        "1,024 bits and 1,536 are required.",
         "parity: gru solves size 16; some seeds solve size 64.",
-        "parity: mingru solves no size; it has room for sizes 16 and 64 and did not learn it at learning rate 0.005; a proof says that no "
-        "stack of its kind is right at all lengths.",
+        "parity: mingru solves no size; it has room for sizes 16 and 64 and did not learn it at "
+        "learning rate 0.005; a proof says that no stack of its kind is right at all lengths.",
         "dyck: gru solves no size; at 64 it cannot be always right (proof), since its state has 2 bits and 3 are "
         "required.",
         "text: gru reaches 0.500 nats per token at size 64.",

@@ -98,8 +98,8 @@ def test_what_a_proof_says_of_all_lengths_is_said_though_short_ones_were_solved(
         summarise([record(Parity(), "mingru", 0, [(8, 1.0, 1.0, 64), (64, 0.5, 0.0, 64)])])
     )  # fmt: skip
     assert line == (
-        "parity: mingru solves size 8; it has room for size 64 and did not learn it at learning rate 0.005; a proof says that no stack of its "
-        "kind is right at all lengths."
+        "parity: mingru solves size 8; it has room for size 64 and did not learn it at learning rate 0.005; "
+        "a proof says that no stack of its kind is right at all lengths."
     )
 
 

@@ -65,7 +65,7 @@ def test_a_name_alone_gives_the_defaults(name):
 @pytest.mark.parametrize(
     ("identity", "message"),
     [
-        ({"name": "party"}, "unknown task 'party': did you mean parity?"),
+        ({"name": "party"}, "unknown task 'party': did you mean parity or majority?"),
         ({"every_prefix": True}, "unknown task 'None'"),
         ({"name": "parity", "prefix": True}, "no setting 'prefix': did you mean every_prefix?"),
         ({"name": "parity", "every_prefix": 1}, "task.every_prefix is 1; it must be of type bool"),

@@ -1,11 +1,11 @@
 """What may be called a mixer from outside: a name that is free, a class that keeps the contract, a path to one."""
 
-import importlib
 import inspect
 import re
 from collections.abc import Container
 
-from statewise.core.errors import UsageError, suggestion
+from statewise.core.dotted import described, import_dotted
+from statewise.core.errors import UsageError
 from statewise.mixers.mixer import Mixer
 
 NAME = re.compile(r"[a-z][a-z0-9-]*")
@@ -25,8 +25,7 @@ def require_free_name(name: str, taken: Container[str]) -> None:
 def require_mixer(cls: object, where: str) -> type[Mixer]:
     """`cls`, or a UsageError that starts with `where` unless it is a Mixer with nothing left to define."""
     if not (isinstance(cls, type) and issubclass(cls, Mixer)):
-        given = cls.__name__ if isinstance(cls, type) else f"an object of type {type(cls).__name__}"
-        raise UsageError(f"{where}: {given} is not a subclass of statewise.mixers.Mixer")
+        raise UsageError(f"{where}: {described(cls)} is not a subclass of statewise.mixers.Mixer")
     missing = [*sorted(cls.__abstractmethods__), *(fact for fact in FACTS if not hasattr(cls, fact))]
     if inspect.isabstract(cls) or missing:
         raise UsageError(f"{where}: {cls.__name__} does not define {', '.join(missing)}")
@@ -35,15 +34,4 @@ def require_mixer(cls: object, where: str) -> type[Mixer]:
 
 def import_mixer(path: str) -> type[Mixer]:
     """The mixer at a dotted path, module first and class last. Whatever fails is a UsageError of one line."""
-    where = f"model {path!r}"
-    module_name, _, attribute = path.rpartition(".")
-    try:
-        module = importlib.import_module(module_name)
-    except Exception as error:
-        because = " ".join(str(error).split())
-        raise UsageError(f"{where}: importing {module_name} failed: {type(error).__name__}: {because}") from error
-    if not hasattr(module, attribute):
-        mixers = [name for name, value in vars(module).items() if isinstance(value, type) and issubclass(value, Mixer)]
-        hint = suggestion(attribute, mixers) if mixers else "; no mixer is in it"
-        raise UsageError(f"{where}: {module.__file__ or module_name} has no {attribute!r}{hint}")
-    return require_mixer(getattr(module, attribute), where)
+    return require_mixer(import_dotted(path, kind="model", base=Mixer), f"model {path!r}")

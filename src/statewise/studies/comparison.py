@@ -21,7 +21,7 @@ class Comparison:
     """Models on tasks, with seeds. None means the task's preset (`statewise.studies.PRESETS`)."""
 
     tasks: Positional[tuple[str, ...]] = ("index-lookup", "parity")
-    """Tasks by name: index-lookup, dyck, parity, text."""
+    """Tasks by name, such as index-lookup, mqar, selective-copying, permutations, text: `statewise.tasks.TASKS`."""
     models: tuple[str, ...] = ("attention", "mingru", "gru")
     """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention. A mixer of your own is a
     dotted path from the working directory or an installed package: my_module.MyMixer."""

@@ -2,7 +2,34 @@
 
 from dataclasses import dataclass
 
-from statewise.tasks import Dyck, IndexLookup, Parity, Task, Text
+from statewise.tasks import (
+    MQAR,
+    AssociativeRecall,
+    BucketSort,
+    CGramRetrieval,
+    Copy,
+    Counting,
+    CycleNavigation,
+    Disjointness,
+    Dyck,
+    Equality,
+    EvenPairs,
+    FuzzyRecall,
+    IndexLookup,
+    Induction,
+    IsTree,
+    Majority,
+    MajorityCount,
+    MissingDuplicate,
+    ModularArithmetic,
+    NearestNeighbour,
+    NoisyRecall,
+    Parity,
+    Permutations,
+    SelectiveCopying,
+    Task,
+    Text,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +59,16 @@ class Preset:
     strings: int = 256
 
 
+def at_lengths_never_seen(task: Task) -> Preset:
+    """Trained on short inputs and asked at lengths never seen: only a rule survives that."""
+    return Preset(task=task, sizes=(16, 64, 256), train_sizes=(4, 8, 16), positions="rope", steps=800, batch_size=64)
+
+
+def at_the_sizes_trained(task: Task) -> Preset:
+    """Asked at the sizes that it is trained on: what counts is what must be held."""
+    return Preset(task=task, sizes=(8, 16, 32), positions="learned", steps=800)
+
+
 PRESETS: dict[str, Preset] = {
     # Width 32 in float32 is 1,024 bits of state; 192 symbols of 6 bits each are 1,152. Many queries of each string
     # let one attention layer find its 192 addresses in a few hundred steps.
@@ -41,15 +78,38 @@ PRESETS: dict[str, Preset] = {
         positions="learned",
         steps=500,
     ),
-    # Trained on short strings and asked at lengths never seen: only a rule survives that.
-    "parity": Preset(
-        task=Parity(),
-        sizes=(16, 64, 256),
-        train_sizes=(4, 8, 16),
-        positions="rope",
-        steps=800,
-        batch_size=64,
-    ),
+    **{
+        task.name: at_lengths_never_seen(task)
+        for task in (
+            Parity(),
+            EvenPairs(),
+            CycleNavigation(),
+            ModularArithmetic(),
+            Permutations(),
+            Majority(),
+            MajorityCount(),
+            MissingDuplicate(),
+            BucketSort(),
+        )
+    },
+    **{
+        task.name: at_the_sizes_trained(task)
+        for task in (
+            Equality(),
+            Disjointness(),
+            NearestNeighbour(),
+            AssociativeRecall(),
+            MQAR(),
+            Induction(),
+            FuzzyRecall(),
+            NoisyRecall(),
+            CGramRetrieval(),
+            Counting(),
+            IsTree(),
+            SelectiveCopying(data=4, symbols=8),
+            Copy(),
+        )
+    },
     "dyck": Preset(
         task=Dyck(types=2, depth=2),
         sizes=(16, 64, 256),

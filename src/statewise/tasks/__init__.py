@@ -6,26 +6,101 @@ from typing import Any
 
 from statewise.core.config import from_plain, to_plain
 from statewise.core.errors import UsageError, pick
+from statewise.tasks.associative_recall import AssociativeRecall
+from statewise.tasks.bucket_sort import BucketSort
+from statewise.tasks.c_gram_retrieval import CGramRetrieval
+from statewise.tasks.copy import Copy
+from statewise.tasks.counting import Counting
+from statewise.tasks.cycle_navigation import CycleNavigation
+from statewise.tasks.disjointness import Disjointness
 from statewise.tasks.dyck import Dyck
+from statewise.tasks.equality import Equality
+from statewise.tasks.even_pairs import EvenPairs
+from statewise.tasks.fuzzy_recall import FuzzyRecall
 from statewise.tasks.index_lookup import IndexLookup
+from statewise.tasks.induction import Induction
+from statewise.tasks.is_tree import IsTree
+from statewise.tasks.majority import Majority
+from statewise.tasks.majority_count import MajorityCount
+from statewise.tasks.missing_duplicate import MissingDuplicate
+from statewise.tasks.modular_arithmetic import ModularArithmetic
+from statewise.tasks.mqar import MQAR
+from statewise.tasks.nearest_neighbour import NearestNeighbour
+from statewise.tasks.noisy_recall import NoisyRecall
+from statewise.tasks.own_rule import require_own_rule
 from statewise.tasks.parity import Parity
+from statewise.tasks.permutations import Permutations
+from statewise.tasks.registry import import_task
+from statewise.tasks.selective_copying import SelectiveCopying
 from statewise.tasks.task import UNSCORED, Batch, Task
 from statewise.tasks.text import Text
 
 __all__ = [
+    "MQAR",
     "TASKS",
     "UNSCORED",
+    "AssociativeRecall",
     "Batch",
+    "BucketSort",
+    "CGramRetrieval",
+    "Copy",
+    "Counting",
+    "CycleNavigation",
+    "Disjointness",
     "Dyck",
+    "Equality",
+    "EvenPairs",
+    "FuzzyRecall",
     "IndexLookup",
+    "Induction",
+    "IsTree",
+    "Majority",
+    "MajorityCount",
+    "MissingDuplicate",
+    "ModularArithmetic",
+    "NearestNeighbour",
+    "NoisyRecall",
     "Parity",
+    "Permutations",
+    "SelectiveCopying",
     "Task",
     "Text",
     "configure",
     "from_identity",
+    "import_task",
+    "require_own_rule",
 ]
 
-TASKS: dict[str, type[Task]] = {task.name: task for task in (IndexLookup, Dyck, Parity, Text)}
+TASKS: dict[str, type[Task]] = {
+    task.name: task
+    for task in (
+        IndexLookup,
+        Equality,
+        Disjointness,
+        NearestNeighbour,
+        AssociativeRecall,
+        MQAR,
+        Induction,
+        FuzzyRecall,
+        NoisyRecall,
+        CGramRetrieval,
+        Counting,
+        IsTree,
+        SelectiveCopying,
+        Copy,
+        MissingDuplicate,
+        BucketSort,
+        Majority,
+        MajorityCount,
+        Dyck,
+        Parity,
+        EvenPairs,
+        CycleNavigation,
+        ModularArithmetic,
+        Permutations,
+        Text,
+    )
+}
 
 
 def from_identity(identity: dict[str, Any]) -> Task:

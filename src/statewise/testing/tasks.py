@@ -7,7 +7,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ Law = Callable[[Task, Sequence[int]], None]
 def check_task(task: Task, sizes: Sequence[int] | None = None) -> None:
     """Hold every law of TASK_LAWS against a task.
 
-    sizes  of the task, ascending; None is 1, 2 and 6 times its `size_step`. At small ones `inputs` lists every
+    sizes  of the task, ascending; None is its two smallest and about the sixth. At small ones `inputs` lists every
            input, and more is checked
 
     >>> from statewise.tasks import Parity
@@ -40,8 +40,19 @@ def check_task(task: Task, sizes: Sequence[int] | None = None) -> None:
 
 
 def small_sizes(task: Task) -> tuple[int, ...]:
-    """A few sizes that every task of its `size_step` has."""
-    return task.size_step, 2 * task.size_step, 6 * task.size_step
+    """The two smallest sizes that the task has, and one a little larger."""
+    accepted = (size for size in count(task.size_step, task.size_step) if has_size(task, size))
+    first, second = next(accepted), next(accepted)
+    return first, second, max(6 * task.size_step, second + task.size_step)
+
+
+def has_size(task: Task, size: int) -> bool:
+    """Whether the task has examples of this size."""
+    try:
+        task.check_size(size)
+    except UsageError:
+        return False
+    return True
 
 
 def splits_of(task: Task) -> tuple[str, ...]:

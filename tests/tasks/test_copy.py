@@ -1,0 +1,44 @@
+"""Copy: the drawing in its file, and uniform symbols."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from statewise.core.errors import UsageError
+from statewise.tasks.copy import Copy
+from statewise.tasks.task import UNSCORED, Batch
+from statewise.testing.tasks import check_task
+
+
+@pytest.mark.parametrize("alphabet", [2, 3, 16])
+def test_every_law_holds(alphabet):
+    check_task(Copy(alphabet=alphabet))
+
+
+def test_the_drawing_in_the_file():
+    tokens = torch.tensor([[2, 0, 3, 4, 4, 4]])
+    assert Copy(alphabet=4).solve(Batch(tokens, tokens, tokens >= 0)).tolist() == [[UNSCORED] * 3 + [2, 0, 3]]
+
+
+def test_every_string_is_equally_likely():
+    tokens = Copy(alphabet=3).examples("train", seed=0, start=0, count=27_000, size=3).tokens
+    _, counts = tokens.unique(dim=0, return_counts=True)
+    assert len(counts) == 27
+    assert ((counts - 1000).abs() < 5 * 1000**0.5).all()
+
+
+def test_inputs_are_exactly_what_is_valid():
+    task = Copy(alphabet=2)
+    for length in range(1, 6):
+        every = product(range(-1, 4), repeat=length)
+        valid = {tokens for tokens in every if task.valid(torch.tensor(tokens))}
+        listed = () if length % 2 else task.inputs(length // 2)
+        assert {tuple(tokens.tolist()) for tokens in listed} == valid
+    assert not task.valid(torch.zeros(0, dtype=torch.int64))
+
+
+@pytest.mark.parametrize("alphabet", [1, 0, -2])
+def test_fewer_than_two_symbols_are_refused(alphabet):
+    with pytest.raises(UsageError, match=f"copy: alphabet is {alphabet}; it must be at least 2"):
+        Copy(alphabet=alphabet)
