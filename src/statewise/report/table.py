@@ -85,10 +85,15 @@ def table_of(task: Task, rows: list[Row]) -> Table:
 
 
 def title_of(task: Task) -> str:
-    """The task with its settings, and what guessing gives."""
+    """The task with its settings, and what guessing gives.
+
+    >>> from statewise.tasks import EvenPairs
+    >>> title_of(EvenPairs())
+    'even-pairs (chance 50.0 %)'
+    """
     settings = ", ".join(f"{key} {value}" for key, value in task.identity().items() if key not in ("name", "sha256"))
-    guess = f"; chance {percent(task.chance(1))}" if task.has_rule else ""
-    return f"{task.name} ({settings}{guess})"
+    guess = f"chance {percent(task.chance(1))}" if task.has_rule else ""
+    return f"{task.name} ({'; '.join(filter(None, (settings, guess)))})"
 
 
 def share(value: Interval) -> str:
