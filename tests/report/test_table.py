@@ -49,8 +49,8 @@ def test_the_cells_without_a_rule_are_about_the_loss(record):
 
 
 def test_a_title_has_the_settings_and_what_guessing_gives():
-    assert title_of(IndexLookup(alphabet=4)) == "index-lookup (alphabet 4, queries 1; chance 25.0 %)"
-    assert title_of(Text(file="book", sha256="0123")) == "text (file book)"
+    assert title_of(IndexLookup(alphabet=4), [8]) == "index-lookup (alphabet 4, queries 1; chance 25.0 %)"
+    assert title_of(Text(file="book", sha256="0123"), [8]) == "text (file book)"
 
 
 def test_tasks_of_one_name_and_other_settings_have_their_own_rows(record):

@@ -28,7 +28,7 @@ def write_page(summary: Summary, folder: Path, *, name: str = "report") -> Path:
     """
     figures = draw_all(summary)
     tables = [
-        (title_of(task), headings(task), [(cells(row), row.verdict.kind) for row in rows])
+        (title_of(task, [row.size for row in rows]), headings(task), [(cells(row), row.verdict.kind) for row in rows])
         for task, rows in rows_by_task(summary)
     ]
     runs = [

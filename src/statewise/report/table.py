@@ -1,7 +1,7 @@
 """The table and the conclusions for a terminal."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
@@ -69,7 +69,7 @@ def cells(row: Row) -> list[str]:
 
 def table_of(task: Task, rows: list[Row]) -> Table:
     """One task's table."""
-    title = Text(title_of(task), style="bold")
+    title = Text(title_of(task, [row.size for row in rows]), style="bold")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in headings(task):
         left = heading in ("model", "verdict")
@@ -84,15 +84,17 @@ def table_of(task: Task, rows: list[Row]) -> Table:
     return table
 
 
-def title_of(task: Task) -> str:
-    """The task with its settings, and what guessing gives.
+def title_of(task: Task, sizes: Sequence[int]) -> str:
+    """The task with its settings, and what guessing gives at the smallest and the largest size.
 
-    >>> from statewise.tasks import EvenPairs
-    >>> title_of(EvenPairs())
-    'even-pairs (chance 50.0 %)'
+    >>> from statewise.tasks import EvenPairs, Parity
+    >>> title_of(EvenPairs(), [1, 8]), title_of(Parity(), [4, 8])
+    ('even-pairs (chance 100 % to 50.0 %)', 'parity (every_prefix True; chance 50.0 %)')
     """
     settings = ", ".join(f"{key} {value}" for key, value in task.identity().items() if key not in ("name", "sha256"))
-    guess = f"chance {percent(task.chance(1))}" if task.has_rule else ""
+    ends = (min(sizes), max(sizes)) if task.has_rule and sizes else ()
+    guesses = dict.fromkeys(percent(task.chance(size)) for size in ends)
+    guess = f"chance {' to '.join(guesses)}" if guesses else ""
     return f"{task.name} ({'; '.join(filter(None, (settings, guess)))})"
 
 
