@@ -11,6 +11,7 @@ from math import gcd
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.heads import largest_divisor
 from statewise.mixers.matrix_mixer import MatrixMixer, Projected
@@ -52,14 +53,16 @@ class GLA(MatrixMixer):
             nn.init.xavier_uniform_(layer.weight, gain=2**-2.5)
 
     def project(self, x: Tensor) -> Projected:
-        """q/√d, k, v and log α."""
+        """q/√d, k, v, log α and the gate."""
         query, key = self.query_key(x).unflatten(-1, (2, self.heads, -1)).unbind(-3)
-        value = self.value_gate(x).chunk(2, -1)[0].unflatten(-1, (self.heads, -1))
-        log_decay = F.logsigmoid(self.forget(x).float() if x.dtype.itemsize < 4 else self.forget(x)) / TEMPERATURE
-        return Projected(query * query.shape[-1] ** -0.5, key, value, log_decay.unflatten(-1, (self.heads, -1)))
+        value, gate = self.value_gate(x).chunk(2, -1)
+        forget = self.forget(x)
+        log_decay = F.logsigmoid(forget.to(accumulation_dtype(forget.dtype))) / TEMPERATURE
+        value, log_decay = (each.unflatten(-1, (self.heads, -1)) for each in (value, log_decay))
+        return Projected(query * query.shape[-1] ** -0.5, key, value, log_decay, gate)
 
-    def read(self, answers: Tensor, x: Tensor) -> Tensor:
+    def read(self, answers: Tensor, gate: Tensor | None) -> Tensor:
         """Each head normalised, times the gate."""
-        gate = self.value_gate(x).chunk(2, -1)[1]
+        assert gate is not None
         y: Tensor = self.output(self.norm(answers).flatten(-2) * F.silu(gate))
         return y

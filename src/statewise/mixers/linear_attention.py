@@ -70,7 +70,7 @@ class LinearAttention(MatrixMixer):
         feature = FEATURE_MAPS[self.feature_map]
         return Projected(feature(query), feature(key), value, None)
 
-    def read(self, answers: Tensor, x: Tensor) -> Tensor:
+    def read(self, answers: Tensor, gate: Tensor | None) -> Tensor:
         """The heads side by side, each over its sum of weights where that is asked for."""
         if self.normalise:
             answers = answers[..., :-1] / answers[..., -1:].clamp(min=LEAST_WEIGHT)

@@ -1,6 +1,6 @@
 """Mixers whose state is a matrix for each head, written by keys and read by queries.
 
-    S_t = diag(e^{g_t}) S_{t−1} + k_t v_tᵀ        y_t = W_o · read(S_tᵀ q_t, x_t)
+    S_t = diag(e^{g_t}) S_{t−1} + k_t v_tᵀ        y_t = W_o · read(S_tᵀ q_t, gate(x_t))
 
 B batch, T time, D width, H heads, K key channels and V value channels of a head.
 """
@@ -24,12 +24,16 @@ class MatrixState(NamedTuple):
 
 
 class Projected(NamedTuple):
-    """query and key (…, H, K), value (…, H, V), log_decay (…, H) or (…, H, K), or None where nothing is forgotten."""
+    """query and key (…, H, K), value (…, H, V), log_decay (…, H) or (…, H, K), or None where nothing is forgotten.
+
+    gate  (…, H · V), what `read` takes beside the answers; None where it takes nothing
+    """
 
     query: Tensor
     key: Tensor
     value: Tensor
     log_decay: Tensor | None
+    gate: Tensor | None = None
 
 
 class MatrixMixer(Mixer):
@@ -46,21 +50,24 @@ class MatrixMixer(Mixer):
         """Queries, keys, values and log decays of tokens (…, D)."""
 
     @abstractmethod
-    def read(self, answers: Tensor, x: Tensor) -> Tensor:
-        """Outputs (…, D) from what the memory answers (…, H, V) and the tokens."""
+    def read(self, answers: Tensor, gate: Tensor | None) -> Tensor:
+        """Outputs (…, D) from what the memory answers (…, H, V) and the gate of `project`."""
 
     def forward(
         self, x: Tensor, state: MatrixState | None = None, *, reset: Tensor | None = None
     ) -> tuple[Tensor, MatrixState]:
         """Outputs (B, T, D) and the state after the last token; see `Mixer.forward`."""
         self.check_input(x, reset)
-        answers, memory = matrix_scan(*self.project(x), None if state is None else state.memory, reset=reset)
-        return self.read(answers, x), MatrixState(memory)
+        before = None if state is None else state.memory
+        query, key, value, log_decay, gate = self.project(x)
+        answers, memory = matrix_scan(query, key, value, log_decay, before, reset=reset)
+        return self.read(answers, gate), MatrixState(memory)
 
     def step(self, x: Tensor, state: MatrixState) -> tuple[Tensor, MatrixState]:
         """One token (B, D); see `Mixer.step`."""
-        answer, memory = advance(*self.project(x), state.memory)
-        return self.read(answer, x), MatrixState(memory)
+        query, key, value, log_decay, gate = self.project(x)
+        answer, memory = advance(query, key, value, log_decay, state.memory)
+        return self.read(answer, gate), MatrixState(memory)
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None

@@ -83,7 +83,7 @@ class MLSTM(Mixer):
         """Outputs (B, T, D) and the state after the last token; see `Mixer.forward`."""
         self.check_input(x, reset)
         state = self.initial_state(x.shape[0], dtype=x.dtype) if state is None else state
-        query, key, value, log_input, log_forget = self._project(x)
+        query, key, value, log_input, log_forget, gate = self._project(x)
         maximum, before = maxima(log_forget, log_input, state.maximum, reset)
         answers, memory = matrix_scan(
             query,
@@ -94,11 +94,11 @@ class MLSTM(Mixer):
             reset=reset,
         )
         last = torch.cat([state.maximum.unsqueeze(1), maximum], 1)[:, -1]
-        return self._read(answers, maximum, x), MLSTMState(memory[..., :-1], memory[..., -1], last)
+        return self._read(answers, maximum, gate), MLSTMState(memory[..., :-1], memory[..., -1], last)
 
     def step(self, x: Tensor, state: MLSTMState) -> tuple[Tensor, MLSTMState]:
         """One token (B, D); see `Mixer.step`."""
-        query, key, value, log_input, log_forget = self._project(x)
+        query, key, value, log_input, log_forget, gate = self._project(x)
         maximum = torch.maximum(log_forget + state.maximum, log_input)
         answer, memory = advance(
             query,
@@ -107,7 +107,7 @@ class MLSTM(Mixer):
             log_forget + state.maximum - maximum,
             torch.cat([state.memory, state.normaliser.unsqueeze(-1)], -1),
         )
-        return self._read(answer, maximum, x), MLSTMState(memory[..., :-1], memory[..., -1], maximum)
+        return self._read(answer, maximum, gate), MLSTMState(memory[..., :-1], memory[..., -1], maximum)
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None
@@ -119,22 +119,23 @@ class MLSTM(Mixer):
         return MLSTMState(*(self.empty(batch_size, *shape, device=device, dtype=wide) for shape in shapes))
 
     def _project(self, x: Tensor) -> tuple[Tensor, ...]:
-        """q/√K, k (…, H, K), v with a 1 beside it (…, H, V+1), i and log σ(f) (…, H), all in at least float32."""
+        """q/√K, k (…, H, K), v with a 1 beside it (…, H, V+1), i and log σ(f) (…, H), all in at least float32; and
+        the output gate's pre-activations (…, D)."""
         wide = accumulation_dtype(x.dtype)
         query, key = self.query_key(x).to(wide).unflatten(-1, (2, self.heads, -1)).unbind(-3)
-        value = self.value_gate(x).chunk(2, -1)[0].to(wide).unflatten(-1, (self.heads, -1))
+        value, gate = self.value_gate(x).chunk(2, -1)
+        value = F.pad(value.to(wide).unflatten(-1, (self.heads, -1)), (0, 1), value=1.0)
         gates = self.input_forget(x).to(wide)
         if self.soft_cap is not None:
             gates = self.soft_cap * torch.tanh(gates / self.soft_cap)
         log_input, forget = gates.chunk(2, -1)
-        return query * query.shape[-1] ** -0.5, key, F.pad(value, (0, 1), value=1.0), log_input, F.logsigmoid(forget)
+        return query * query.shape[-1] ** -0.5, key, value, log_input, F.logsigmoid(forget), gate
 
-    def _read(self, answers: Tensor, maximum: Tensor, x: Tensor) -> Tensor:
+    def _read(self, answers: Tensor, maximum: Tensor, gate: Tensor) -> Tensor:
         """Outputs (…, D) from what the memory answers (…, H, V+1)."""
         least = (-maximum).exp().unsqueeze(-1)
         hidden = answers[..., :-1] / (torch.maximum(answers[..., -1:].abs(), least) + LEAST_NORMALISER)
-        normed = F.layer_norm(hidden, hidden.shape[-1:], eps=1e-6).flatten(-2).to(x.dtype) * self.norm_weight
-        gate = self.value_gate(x).chunk(2, -1)[1]
+        normed = F.layer_norm(hidden, hidden.shape[-1:], eps=1e-6).flatten(-2).to(gate.dtype) * self.norm_weight
         y: Tensor = self.output(gate.sigmoid() * normed)
         return y
 

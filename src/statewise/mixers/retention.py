@@ -63,29 +63,31 @@ class Retention(MatrixMixer):
         self.check_input(x, reset)
         state = self.initial_state(x.shape[0], dtype=x.dtype) if state is None else state
         if x.shape[1] == 0:
-            return self.read(x.new_zeros(*x.shape[:2], self.memory_shape[0], self.memory_shape[2]), x), state
-        query, key, value, log_decay = self.project(x)
+            return x * 1.0, state
+        query, key, value, log_decay, gate = self.project(x)
         places = torch.arange(x.shape[1], device=x.device).unsqueeze(-1)
         query, key = rotate(query, places), rotate(key, places)
         answers, memory = matrix_scan(query, key, value, log_decay, turned(state.memory, -1), reset=reset)
-        return self.read(answers, x), MatrixState(turned(memory, 1 - x.shape[1]))
+        return self.read(answers, gate), MatrixState(turned(memory, 1 - x.shape[1]))
 
     def step(self, x: Tensor, state: MatrixState) -> tuple[Tensor, MatrixState]:
         """One token (B, D); see `Mixer.step`."""
-        answer, memory = advance(*self.project(x), turned(state.memory, -1))
-        return self.read(answer, x), MatrixState(memory)
+        query, key, value, log_decay, gate = self.project(x)
+        answer, memory = advance(query, key, value, log_decay, turned(state.memory, -1))
+        return self.read(answer, gate), MatrixState(memory)
 
     def project(self, x: Tensor) -> Projected:
-        """q/√d, k and v, unturned, and the log rates."""
+        """q/√d, k and v, unturned, the log rates and the gate."""
         heads = self.memory_shape[0]
         query, key = self.query_key(x).unflatten(-1, (2, heads, -1)).unbind(-3)
-        value = self.value_gate(x).chunk(2, -1)[0].unflatten(-1, (heads, -1))
+        value, gate = self.value_gate(x).chunk(2, -1)
         rates = torch.log1p(-(2.0 ** (-5 - torch.arange(heads, device=x.device, dtype=torch.float64))))
-        return Projected(query * self.head_size**-0.5, key, value, rates.expand(*x.shape[:-1], heads))
+        log_decay = rates.expand(*x.shape[:-1], heads)
+        return Projected(query * self.head_size**-0.5, key, value.unflatten(-1, (heads, -1)), log_decay, gate)
 
-    def read(self, answers: Tensor, x: Tensor) -> Tensor:
+    def read(self, answers: Tensor, gate: Tensor | None) -> Tensor:
         """Each head normalised, times the gate."""
-        gate = self.value_gate(x).chunk(2, -1)[1]
+        assert gate is not None
         y: Tensor = self.output(self.norm(answers).flatten(-2) * nn.functional.silu(gate))
         return y
 
