@@ -7,9 +7,9 @@
 //                   grad_query, grad_key, grad_value, grad_recall?, grad_remove?, grad_decay?, grad_initial
 //
 // shape (B, T, H). Rows are (H, K) or (H, V), a decay's (H,) or (H, K). options: K, V, heads of queries and keys (H, or
-// 1 that all share), heads' decays' channels (0 where there is none, 1, or K). Recall and remove come together or not at
-// all. States, decays and kept are in the computed type, all else in the stored one. `kept` (B, ⌈T/kKept⌉, H, K, V) are
-// the states before every kKept-th token, from which the backward steps through the others again.
+// 1 that all share), a decay's channels (0 where there is none, 1, or K), and P. Recall and remove come together or not
+// at all. States, decays and kept are in the computed type, all else in the stored one. `kept` (B, ⌈T/P⌉, H, K, V) are
+// the states before every P-th token, from which the backward steps through the others again.
 //
 // Gradients, with G_t that of S_t from all later tokens and p = ∂L/∂u_t = -Gᵀ r_t:
 //
@@ -35,8 +35,6 @@
 namespace statewise::STATEWISE_INSTRUCTION_SET {
 namespace {
 
-// As many states as the second-level cache holds at heads of 64 × 64; the ones kept are then 1/32 of all.
-constexpr int64_t kKept = 32;
 // About as many value channels as a block has: four registers of sixteen.
 constexpr int64_t kBlock = 64;
 // As many tasks as the groups of all heads together should be.
@@ -50,11 +48,12 @@ struct Columns {
 };
 
 struct Sizes {
-  int64_t batch, time, heads, keys, values, key_heads, decay_channels;
+  int64_t batch, time, heads, keys, values, key_heads, decay_channels, period;
 
   explicit Sizes(const Problem& problem)
       : batch(problem.shape.batch), time(problem.shape.time), heads(problem.shape.channels), keys(problem.options[0]),
-        values(problem.options[1]), key_heads(problem.options[2]), decay_channels(problem.options[3]) {}
+        values(problem.options[1]), key_heads(problem.options[2]), decay_channels(problem.options[3]),
+        period(problem.options[4]) {}
 
   int64_t state() const { return keys * values; }
   int64_t width() const {
@@ -68,7 +67,7 @@ struct Sizes {
   }
   Columns columns(int64_t block) const { return {block * width(), smaller(width(), values - block * width())}; }
   int64_t kept_of(int64_t b, int64_t piece, int64_t h) const {
-    return ((b * ceil_div(time, kKept) + piece) * heads + h) * state();
+    return ((b * ceil_div(time, period) + piece) * heads + h) * state();
   }
 };
 
@@ -205,7 +204,7 @@ void forward_block(const Problem& problem, const Sizes& sizes, int64_t b, int64_
   Number* s = state.at(0);
   take_columns(initial.row(b, 0) + h * sizes.state(), sizes, columns, s);
   for (int64_t t = 0; t < sizes.time; ++t) {
-    if (t % kKept == 0) put_columns(s, sizes, columns, kept + sizes.kept_of(b, t / kKept, h));
+    if (t % sizes.period == 0) put_columns(s, sizes, columns, kept + sizes.kept_of(b, t / sizes.period, h));
     if (reset.data && *reset.row(b, t)) clear_numbers(s, keys * values);
     const auto token = tokens.read(b, t, h, columns, scratch.at(0));
     if constexpr (kRemoves) weigh_rows(token.recall, s, keys, values, recalled.at(0));
@@ -302,17 +301,18 @@ void backward_block(const Problem& problem, const Sizes& sizes, int64_t b, int64
   const Operand<Number> grad_initial(place[10]);
 
   const int64_t keys = sizes.keys, values = columns.count, size = keys * values, summed = kSums * keys;
-  Numbers<Number> states((kKept + 1) * size), recalls(kKept * values), none(size), carried(size);
+  const int64_t period = sizes.period;
+  Numbers<Number> states((period + 1) * size), recalls(period * values), none(size), carried(size);
   Numbers<Number> scratch(tokens.scratch()), sums(summed), incoming(values), on_value(values), on_recalled(values);
   Number* g = carried.at(0);
   clear_numbers(none.at(0), size);
   take_columns(grad_final.row(b, 0) + h * sizes.state(), sizes, columns, g);
 
   const auto starts = [&](int64_t t) { return reset.data && *reset.row(b, t); };
-  for (int64_t first = (sizes.time - 1) / kKept * kKept; first >= 0; first -= kKept) {
-    const int64_t last = smaller(first + kKept, sizes.time);
+  for (int64_t first = (sizes.time - 1) / period * period; first >= 0; first -= period) {
+    const int64_t last = smaller(first + period, sizes.time);
     const auto before = [&](int64_t t) { return starts(t) ? none.at(0) : states.at((t - first) * size); };
-    take_columns(kept + sizes.kept_of(b, first / kKept, h), sizes, columns, states.at(0));
+    take_columns(kept + sizes.kept_of(b, first / period, h), sizes, columns, states.at(0));
     for (int64_t t = first; t < last; ++t) {
       const auto token = tokens.read(b, t, h, columns, scratch.at(0));
       Number* recalled = recalls.at((t - first) * values);

@@ -23,7 +23,7 @@ class Train(Comparison):
     """Train on a task and keep the model; for text, print the loss in nats per byte and a sample."""
 
     tasks: Positional[tuple[str, ...]]
-    """Tasks by name: index-lookup, dyck, parity, text."""
+    """Tasks by name, as in `compare`."""
     models: tuple[str, ...] = ("mingru",)
     """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention. A mixer of your own is a
     dotted path from the working directory or an installed package: my_module.MyMixer."""

@@ -63,6 +63,6 @@ def saturation_of(stack: str, rows: list[Row]) -> str:
     whole = (
         f"holds strings whole at {'size' if len(held) == 1 else 'sizes'} {', '.join(map(str, held))}"
         if held
-        else ("holds no string whole")
+        else "holds no string whole"
     )
     return f"{stack} {whole}; at most {most:,.0f} bits were read back, at size {best.size}."

@@ -14,12 +14,12 @@ from statewise.tasks import Task, from_identity
 class Row:
     """One line of the table: means over seeds.
 
-    recovered       bits read back out of the state; None where the meter does not apply
+    recovered           bits read back out of the state; None where the meter does not apply
     recovered_at_least  the lowest confidence limit of any seed
-    state_bits      carried at the task's cut, without position counters
-    required_bits   what a proof says that any reader which is always right must hold; None without a rule
-    learning_rates  peak rates that the runs tried
-    best_accuracy   proved limit of token accuracy for that state; None where none is proved
+    state_bits          carried at the task's cut, without position counters
+    required_bits       what a proof says that any reader which is always right must hold; None without a rule
+    best_accuracy       proved limit of token accuracy for that state; None where none is proved
+    learning_rates      peak rates that the runs tried
     """
 
     task: Task

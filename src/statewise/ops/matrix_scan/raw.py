@@ -14,7 +14,8 @@ from statewise.ops.choice import instruction_set
 from statewise.ops.operators import define
 
 KEPT = 32
-"""Every so many tokens the forward keeps a state for the backward; kKept in csrc/matrix_scan.cpp."""
+"""Every so many tokens the forward keeps a state for the backward: as many states of 64 × 64 as a second-level cache
+holds are then stepped through again, and 1/32 of all is kept."""
 
 NO_GRADIENT = """{0}: second derivatives are not available from the C++ kernel.
 Pass kernel="chunked", which has them."""
@@ -73,7 +74,7 @@ def _run(name: str, kernel: str, query: Tensor, value: Tensor, decay: Tensor | N
         dtype=value.dtype,
         shape=(batch, length, heads),
         instruction_set=instruction_set(kernel),
-        options=(query.shape[3], values, query.shape[2], decays),
+        options=(query.shape[3], values, query.shape[2], decays, KEPT),
     )
 
 
