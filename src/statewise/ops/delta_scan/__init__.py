@@ -5,6 +5,9 @@
 README.md beside this file has the equations, the work and which form runs when.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
 
 from statewise.core.errors import pick
@@ -15,8 +18,12 @@ from statewise.ops.matrix_scan import fused
 __all__ = ["delta_scan"]
 
 NAME = "delta_scan"
-FORMS = {"chunked": chunked.delta_scan, "reference": reference.delta_scan}
-KERNELS = {**FORMS, "cpu": None, "cpu-portable": None}
+FORMS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "cpu": partial(fused.scan, NAME, "cpu"),
+    "cpu-portable": partial(fused.scan, NAME, "cpu-portable"),
+    "chunked": chunked.delta_scan,
+    "reference": reference.delta_scan,
+}
 
 
 def delta_scan(
@@ -69,9 +76,7 @@ def delta_scan(
     """
     keys = {"query": query, "key": key, "recall": recall, "remove": remove}
     require_matrix_scan(NAME, keys, value, log_decay, initial, reset)
-    name = kernel or fused.choose(key, value, log_decay)
-    if pick(f"kernel of {NAME}", name, KERNELS) is None:
-        return fused.scan(NAME, name, query, key, value, recall, remove, log_decay, initial, reset)
+    form = pick(f"kernel of {NAME}", kernel or fused.choose(key, value, log_decay), FORMS)
     query, recall, added = (each.expand(-1, -1, value.shape[2], -1) for each in (query, recall, key))
     removed = added if remove is key else remove.expand(-1, -1, value.shape[2], -1)
-    return FORMS[name](query, added, value, recall, removed, log_decay, initial, reset)
+    return form(query, added, value, recall, removed, log_decay, initial, reset)

@@ -3,6 +3,9 @@
 README.md beside this file has the equations, the work and which form runs when.
 """
 
+from collections.abc import Callable
+from functools import partial
+
 from torch import Tensor
 
 from statewise.core.errors import pick
@@ -12,8 +15,12 @@ from statewise.ops.matrix_scan import chunked, fused, reference
 __all__ = ["matrix_scan"]
 
 NAME = "matrix_scan"
-FORMS = {"chunked": chunked.matrix_scan, "reference": reference.matrix_scan}
-KERNELS = {**FORMS, "cpu": None, "cpu-portable": None}
+FORMS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "cpu": partial(fused.matrix_scan, "cpu"),
+    "cpu-portable": partial(fused.matrix_scan, "cpu-portable"),
+    "chunked": chunked.matrix_scan,
+    "reference": reference.matrix_scan,
+}
 
 
 def matrix_scan(
@@ -55,7 +62,5 @@ def matrix_scan(
     ([1.0, 1.5, 1.75], torch.Size([1, 1, 1, 1]))
     """
     require_matrix_scan(NAME, {"query": query, "key": key}, value, log_decay, initial, reset)
-    name = kernel or fused.choose(key, value, log_decay)
-    if pick(f"kernel of {NAME}", name, KERNELS) is None:
-        return fused.scan(NAME, name, query, key, value, None, None, log_decay, initial, reset)
-    return FORMS[name](query, key, value, log_decay, initial, reset)
+    form = pick(f"kernel of {NAME}", kernel or fused.choose(key, value, log_decay), FORMS)
+    return form(query, key, value, log_decay, initial, reset)

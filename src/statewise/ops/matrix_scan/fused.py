@@ -61,6 +61,19 @@ def scan(
     return outputs, final
 
 
+def matrix_scan(
+    kernel: str,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    log_decay: Tensor | None,
+    initial: Tensor | None,
+    reset: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    """As `reference.matrix_scan`: nothing is recalled or removed."""
+    return scan("matrix_scan", kernel, query, key, value, None, None, log_decay, initial, reset)
+
+
 def distinct(*tensors: Tensor | None) -> list[Tensor | None]:
     """The tensors, a view in place of one that came before: compilers refuse a Function given one twice."""
     return [
