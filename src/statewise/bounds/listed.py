@@ -28,7 +28,7 @@ class Answered(NamedTuple):
 
 def every_input(task: Task, size: int) -> Answered:
     """Every input of one size. Raises UsageError where they are too many, or `solve` does not give the targets."""
-    if not task.has_rule:
+    if task.measure != "accuracy":
         raise UsageError(f"{task.name} has no rule, so no states are required")
     task.check_size(size)
     require_own_rule(task, size)
@@ -55,7 +55,7 @@ def sampled_inputs(task: Task, size: int, cut: int, prefixes: int) -> Answered:
 
     Only those that are `valid` are kept, at whatever size has as many tokens; the examples are among them.
     """
-    if not task.has_rule:
+    if task.measure != "accuracy":
         raise UsageError(f"{task.name} has no rule, so no states are required")
     task.check_size(size)
     require_own_rule(task, size)

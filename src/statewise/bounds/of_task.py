@@ -141,7 +141,7 @@ def required_bits(task: Task, size: int) -> Bound:
     >>> required_bits(IndexLookup(alphabet=16), size=32).value
     128.0
     """
-    if not task.has_rule:
+    if task.measure != "accuracy":
         raise UsageError(f"{task.name} has no rule, so no bits are required: bounds are known for {_known()}")
     if type(task) not in REQUIRED:
         raise UsageError(

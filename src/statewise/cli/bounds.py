@@ -81,7 +81,7 @@ class Bounds:
 
     def _sections(self, task: Task) -> Iterator[Iterator[str]]:
         """Blocks of lines: the closed forms, then what is counted."""
-        closed = type(task) in REQUIRED or not task.has_rule
+        closed = type(task) in REQUIRED or task.measure != "accuracy"
         if closed:
             found = bounds_of(task, self.size)
             limit = None if self.state_bits is None else best_accuracy(task, self.size, self.state_bits)

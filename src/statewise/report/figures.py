@@ -25,7 +25,7 @@ def draw_all(summary: Summary) -> dict[str, Figure]:
     for task, rows in rows_by_task(summary):
         if not rows:
             continue
-        if task.has_rule:
+        if task.measure == "accuracy":
             figures[f"{task.name}-accuracy"] = accuracy_figure(task, rows)
         else:
             figures[f"{task.name}-loss"] = loss_figure(rows)

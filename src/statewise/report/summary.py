@@ -96,7 +96,7 @@ def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[
         recovered=interval(recovered) if recovered else None,
         recovered_at_least=min(limits) if limits else None,
         state_bits=state_bits,
-        required_bits=required_bits(task, size).value if task.has_rule else None,
+        required_bits=required_bits(task, size).value if task.measure == "accuracy" else None,
         best_accuracy=None if limit is None else limit.value,
         verdict=judge(
             task,

@@ -38,7 +38,7 @@ def rows_by_task(summary: Summary) -> Iterator[tuple[Task, list[Row]]]:
 
 def headings(task: Task) -> list[str]:
     """Column titles: with a rule accuracy counts, without one the loss."""
-    if not task.has_rule:
+    if task.measure != "accuracy":
         return ["model", "size", "nats per token", "token acc. %", "state bits", "train s"]
     return [
         "model", "size", "token acc. %", "sequence acc. %",
@@ -48,7 +48,7 @@ def headings(task: Task) -> list[str]:
 
 def cells(row: Row) -> list[str]:
     """One row's texts, in the order of `headings`."""
-    if not row.task.has_rule:
+    if row.task.measure != "accuracy":
         return [
             row.stack, str(row.size), spread(row.loss, 3), share(row.token_accuracy),
             f"{row.state_bits:,}", f"{row.seconds:.1f}",
@@ -92,7 +92,7 @@ def title_of(task: Task, sizes: Sequence[int]) -> str:
     ('even-pairs (chance 100 % to 50.0 %)', 'parity (every_prefix True; chance 50.0 %)')
     """
     settings = ", ".join(f"{key} {value}" for key, value in task.identity().items() if key not in ("name", "sha256"))
-    ends = (min(sizes), max(sizes)) if task.has_rule and sizes else ()
+    ends = (min(sizes), max(sizes)) if task.measure == "accuracy" and sizes else ()
     guesses = dict.fromkeys(percent(task.chance(size)) for size in ends)
     guess = f"chance {' to '.join(guesses)}" if guesses else ""
     return f"{task.name} ({'; '.join(filter(None, (settings, guess)))})"
@@ -150,7 +150,7 @@ def conclusions(summary: Summary) -> list[str]:
 def sentence(task: Task, stack: str, rows: list[Row]) -> str:
     """One model on one task in a few words, sizes with the same verdict together."""
     where = f"{task.name}: {stack}"
-    if not task.has_rule:
+    if task.measure != "accuracy":
         best = min(rows, key=lambda row: row.loss.mean)
         return f"{where} reaches {best.loss.mean:.3f} nats per token at size {best.size}."
     sizes = {kind: [row for row in rows if row.verdict.kind == kind] for kind in STYLES}

@@ -45,7 +45,7 @@ def judge(
     state_bits  carried at the cut, without position counters, which say nothing about what was read
     positions   how the stack as a whole knows places; none where rope has no attention layer to act in
     """
-    if not task.has_rule:
+    if task.measure != "accuracy":
         return Verdict("no-rule", "no rule: compare the loss")
     solved = sum(accuracy >= SOLVED_AT for accuracy in accuracies)
     if solved == len(accuracies):

@@ -5,7 +5,7 @@ B examples, T tokens, n the size. Data are a pure function of (task, split, seed
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ UNSCORED = -100
 
 MOST_INPUTS = 2**16
 """`inputs` lists every input of a size only up to this many."""
+
+
+Measure = Literal["accuracy", "nats", "squared error"]
 
 
 class Batch(NamedTuple):
@@ -39,8 +42,9 @@ class Task(ABC):
 
     name: ClassVar[str]
     size_step: ClassVar[int] = 1
-    has_rule: ClassVar[bool] = True
-    """False for data without a rule (text): no `solve`, no bound, and its measure is the loss."""
+    measure: ClassVar[Measure] = "accuracy"
+    """What success is measured in. accuracy: a rule on symbols. nats: data without a rule (text), so no `solve` and no
+    bound. squared error: a rule on vectors, see `VectorTask`."""
 
     @abstractmethod
     def vocabulary(self, size: int) -> int:

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from statewise.core.errors import UsageError
 from statewise.core.random import Words, integers
-from statewise.tasks.task import Batch, Task
+from statewise.tasks.task import Batch, Measure, Task
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
 
@@ -39,7 +39,7 @@ class Text(Task):
     """
 
     name: ClassVar[str] = "text"
-    has_rule: ClassVar[bool] = False
+    measure: ClassVar[Measure] = "nats"
     file: str | None = None
     sha256: str | None = None
 

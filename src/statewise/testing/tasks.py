@@ -57,7 +57,7 @@ def has_size(task: Task, size: int) -> bool:
 
 def splits_of(task: Task) -> tuple[str, ...]:
     """The splits that differ: data without a rule have no part of their own for the meter."""
-    return tuple(SPLITS) if task.has_rule else ("train", "validation", "test")
+    return tuple(SPLITS) if task.measure != "nats" else ("train", "validation", "test")
 
 
 def drawn(task: Task, split: str, size: int, *, seed: int = 0, start: int = 0, count: int = FEW) -> Batch:
@@ -151,8 +151,8 @@ def targets_are_unscored_where_nothing_is_asked(task: Task, sizes: Sequence[int]
 def the_rule_is_right(task: Task, sizes: Sequence[int]) -> None:
     """`solve` gives the target at every scored position; a task without a rule refuses."""
     for name, _, batch in batches(task, sizes):
-        if not task.has_rule:
-            assert refusal(partial(task.solve, batch)), f"{name}: solve answers, though has_rule is False"
+        if task.measure == "nats":
+            assert refusal(partial(task.solve, batch)), f"{name}: solve answers, though its measure is nats"
             continue
         answers = task.solve(batch)
         found = f"{tuple(answers.shape)} {answers.dtype}"
@@ -165,7 +165,7 @@ def the_rule_is_right(task: Task, sizes: Sequence[int]) -> None:
 
 def the_rule_reads_tokens_alone(task: Task, sizes: Sequence[int]) -> None:
     """`solve` looks neither at targets and scored nor at other examples, and writes to nothing it is given."""
-    for size in sizes if task.has_rule else ():
+    for size in sizes if task.measure != "nats" else ():
         batch = drawn(task, "train", size)
         kept = Batch(*(part.clone() for part in batch))
         answers = task.solve(batch).clone()
@@ -214,7 +214,7 @@ def listed_inputs_are_valid_distinct_and_solved(task: Task, sizes: Sequence[int]
         tokens = listed(task, size)
         if tokens is None:
             continue
-        assert task.has_rule, f"size {size}: inputs are listed, though has_rule is False"
+        assert task.measure == "accuracy", f"size {size}: inputs are listed, though its measure is {task.measure}"
         assert tokens.dtype == torch.int64, f"inputs({size}): {tokens.dtype}"
         assert tokens.shape[1:] == (task.length(size),), f"inputs({size}): {tuple(tokens.shape[1:])} tokens each"
         distinct = len({tuple(row) for row in tokens.tolist()})
@@ -274,7 +274,7 @@ def sample_depends_on_its_generator_alone(task: Task, sizes: Sequence[int]) -> N
 
 def chance_is_the_best_constant_answer(task: Task, sizes: Sequence[int]) -> None:
     """The best constant answer over many examples is right as often as `chance` says, to sampling error."""
-    for size in sizes if task.has_rule else ():
+    for size in sizes if task.measure != "nats" else ():
         batch = drawn(task, "train", size, count=MANY)
         asked = batch.scored.sum(1)
         answers = batch.targets[batch.scored].unique().tolist()
