@@ -15,6 +15,7 @@ from statewise.tasks import (
     Dyck,
     Equality,
     IndexLookup,
+    LinearAttentionTeacher,
     Majority,
     MissingDuplicate,
     ModularArithmetic,
@@ -195,6 +196,47 @@ class SilentSize(Dyck):
             super().check_size(7)
 
 
+class Wide(LinearAttentionTeacher):
+    def build(self, words, size, *, split, start):
+        tokens, targets, scored = super().build(words, size, split=split, start=start)
+        return Batch(tokens, targets.double(), scored)
+
+
+class OneChannel(LinearAttentionTeacher):
+    def build(self, words, size, *, split, start):
+        tokens, targets, scored = super().build(words, size, split=split, start=start)
+        return Batch(tokens, targets[..., :1].clone(), scored)
+
+
+class Infinite(LinearAttentionTeacher):
+    def build(self, words, size, *, split, start):
+        batch = super().build(words, size, split=split, start=start)
+        batch.tokens[-1:, -1] = torch.inf
+        return batch
+
+
+class HasTargetsUnasked(LinearAttentionTeacher):
+    def build(self, words, size, *, split, start):
+        batch = super().build(words, size, split=split, start=start)
+        batch.scored[:, :1] = False
+        return batch
+
+
+class AlmostRight(LinearAttentionTeacher):
+    def solve(self, batch):
+        return 1.01 * super().solve(batch)
+
+
+class ReadsVectorTargets(LinearAttentionTeacher):
+    def solve(self, batch):
+        return batch.targets
+
+
+class VectorChance(LinearAttentionTeacher):
+    def chance(self, size):
+        return 1.3 * super().chance(size)
+
+
 @dataclass
 class Loose:
     name = "loose"
@@ -226,6 +268,13 @@ WITNESSES = [
     ("sample_depends_on_its_generator_alone", IgnoresWords(), "the second batch is the first"),
     ("sample_depends_on_its_generator_alone", DrawsGlobally(), "sample from Generator, size 1: tokens differ"),
     ("chance_is_the_best_constant_answer", HighChance(), "constant is right at 0.5.*, chance says 0.5500"),
+    ("batches_have_their_shapes", Wide(), r"targets \(48, 1, 4\) torch.float64, expected torch.float32"),
+    ("batches_have_their_shapes", OneChannel(), r"targets \(48, 1, 1\) .*, expected \(48, 1, 4\)"),
+    ("ids_are_below_the_vocabulary", Infinite(), "a number is not finite"),
+    ("targets_are_unscored_where_nothing_is_asked", HasTargetsUnasked(), "target at 0 of example 0 .* scored False"),
+    ("the_rule_is_right", AlmostRight(), r"solve says \[.*\], the target is \["),
+    ("the_rule_reads_tokens_alone", ReadsVectorTargets(), "looks at targets or scored"),
+    ("chance_is_the_best_constant_answer", VectorChance(), "constant is right at .*, chance says"),
     ("the_cut_lies_in_the_input", CutsBehind(), "cut 2 of 1"),
     ("sizes_that_do_not_exist_are_refused", AnySize(), "check_size: size 0 is accepted"),
     ("sizes_that_do_not_exist_are_refused", SilentSize(), "lacks 'size is 0': dyck: size is 7"),

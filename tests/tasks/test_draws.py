@@ -4,8 +4,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import torch
 
-from statewise.tasks.draws import distinct, uniforms, weighted_distinct
+from statewise.tasks.draws import distinct, normals, uniforms, weighted_distinct
 
 MANY = 30_000
 
@@ -41,3 +42,17 @@ def test_places_are_drawn_one_after_the_other_in_proportion_to_their_weights():
         share = ((drawn[:, 0] == one) & (drawn[:, 1] == other)).mean()
         expected = weights[0, one] / 7 * weights[0, other] / (7 - weights[0, one])
         assert abs(share - expected) < 5 * (expected * (1 - expected) / MANY) ** 0.5
+
+
+def test_normals_have_the_quantiles_of_a_normal():
+    words = np.random.default_rng(0).integers(0, 2**64, size=(1, 100_000), dtype=np.uint64)
+    drawn = normals(words)[0]
+    assert drawn.dtype == torch.float64
+    levels = torch.tensor([0.025, 0.5, 0.975], dtype=torch.float64)
+    assert torch.allclose(drawn.quantile(levels), torch.tensor([-1.96, 0.0, 1.96], dtype=torch.float64), atol=0.03)
+
+
+def test_normals_are_finite_at_the_ends():
+    ends = normals(np.array([[0, 2**64 - 1]], dtype=np.uint64))
+    assert ends.abs().max() < 8.3
+    assert ends.sum() == pytest.approx(0.0, abs=1e-9)

@@ -15,6 +15,7 @@ from statewise.cli.console import printable
 from statewise.core.errors import UsageError
 from statewise.core.random import child_seed
 from statewise.core.state import state_bits
+from statewise.models import LanguageModel
 from statewise.studies import SavedRun, load
 
 
@@ -73,6 +74,7 @@ def room_after(saved: SavedRun, prompt: bytes) -> int:
 def continuation(saved: SavedRun, prompt: bytes, length: int, *, temperature: float, seed: int) -> Iterator[str]:
     """Pieces of text as the bytes come in; a byte sequence that is not UTF-8 shows as replacement characters."""
     generator = torch.Generator().manual_seed(child_seed(seed, "sample"))
+    assert isinstance(saved.model, LanguageModel)
     decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
     tokens = torch.tensor([list(prompt)])
     for token in saved.model.generate(tokens, length, temperature=temperature, generator=generator):

@@ -48,9 +48,10 @@ class Lines:
     def event(self, run: RunConfig, event: Event) -> None:
         """Print evaluations; training's own pulse is for bars."""
         if isinstance(event, Evaluated):
+            accuracy = "" if event.token_accuracy is None else f"token accuracy {event.token_accuracy:.1%} · "
             self.note(
-                f"{run.title} · step {event.step} · size {event.size} · loss {event.loss:.3f} · "
-                f"token accuracy {event.token_accuracy:.1%} · {spoken(event.seconds)}"
+                f"{run.title} · step {event.step} · size {event.size} · loss {event.loss:.3f} · {accuracy}"
+                f"{spoken(event.seconds)}"
             )
 
     def end(self, run: RunConfig, record: Record, *, skipped: bool) -> None:

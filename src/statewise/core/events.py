@@ -9,7 +9,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """Emitted a few times a second while training. Loss in nats per scored token; times in seconds."""
+    """Emitted a few times a second while training. Loss per scored token; times in seconds."""
 
     step: int
     fraction: float
@@ -21,14 +21,17 @@ class Progress:
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """Emitted after every evaluation on a split. Loss in nats per scored token, accuracies in [0, 1]."""
+    """Emitted after every evaluation on a split. Loss in nats per scored token, accuracies in [0, 1].
+
+    Where tokens are vectors the loss is a squared error and there are no accuracies.
+    """
 
     step: int
     split: str
     size: int
     loss: float
-    token_accuracy: float
-    sequence_accuracy: float
+    token_accuracy: float | None
+    sequence_accuracy: float | None
     seconds: float
 
 

@@ -1,16 +1,23 @@
-"""Blocks, language models, generation and checkpoints."""
+"""Blocks, models over ids and over vectors, generation and checkpoints."""
 
+from statewise.models.backbone import Backbone, ModelState
 from statewise.models.block import Block
+from statewise.models.build import build_model
 from statewise.models.checkpoint import load_model, save_model
-from statewise.models.language_model import LanguageModel, ModelConfig, ModelState
+from statewise.models.config import ModelConfig
+from statewise.models.language_model import LanguageModel
 from statewise.models.rwkv import load_rwkv
 from statewise.models.stack import parse_stack
+from statewise.models.vector_model import VectorModel
 
 __all__ = [
+    "Backbone",
     "Block",
     "LanguageModel",
     "ModelConfig",
     "ModelState",
+    "VectorModel",
+    "build_model",
     "load_model",
     "load_rwkv",
     "parse_stack",

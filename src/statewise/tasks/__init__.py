@@ -17,9 +17,11 @@ from statewise.tasks.dyck import Dyck
 from statewise.tasks.equality import Equality
 from statewise.tasks.even_pairs import EvenPairs
 from statewise.tasks.fuzzy_recall import FuzzyRecall
+from statewise.tasks.in_context_regression import InContextRegression
 from statewise.tasks.index_lookup import IndexLookup
 from statewise.tasks.induction import Induction
 from statewise.tasks.is_tree import IsTree
+from statewise.tasks.linear_attention_teacher import LinearAttentionTeacher
 from statewise.tasks.majority import Majority
 from statewise.tasks.majority_count import MajorityCount
 from statewise.tasks.missing_duplicate import MissingDuplicate
@@ -34,6 +36,7 @@ from statewise.tasks.registry import import_task
 from statewise.tasks.selective_copying import SelectiveCopying
 from statewise.tasks.task import UNSCORED, Batch, Task
 from statewise.tasks.text import Text
+from statewise.tasks.vectors import VectorTask
 
 __all__ = [
     "MQAR",
@@ -51,9 +54,11 @@ __all__ = [
     "Equality",
     "EvenPairs",
     "FuzzyRecall",
+    "InContextRegression",
     "IndexLookup",
     "Induction",
     "IsTree",
+    "LinearAttentionTeacher",
     "Majority",
     "MajorityCount",
     "MissingDuplicate",
@@ -65,6 +70,7 @@ __all__ = [
     "SelectiveCopying",
     "Task",
     "Text",
+    "VectorTask",
     "configure",
     "from_identity",
     "import_task",
@@ -98,6 +104,8 @@ TASKS: dict[str, type[Task]] = {
         CycleNavigation,
         ModularArithmetic,
         Permutations,
+        InContextRegression,
+        LinearAttentionTeacher,
         Text,
     )
 }

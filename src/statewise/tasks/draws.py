@@ -1,6 +1,8 @@
 """Draws that need several random words together, one row of words for each example."""
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from statewise.core.random import Words, integers
 
@@ -27,6 +29,12 @@ def distinct(words: Words, bound: int) -> Ints:
 def uniforms(words: Words) -> Floats:
     """Floats strictly between 0 and 1, one for each word."""
     return ((words >> np.uint64(12)).astype(np.float64) + 0.5) * 2.0**-52
+
+
+def normals(words: Words) -> Tensor:
+    """Standard normal float64, one for each word: the quantile function of a uniform one. At most 8.2 in size."""
+    normal: Tensor = torch.special.ndtri(torch.from_numpy(uniforms(words)))
+    return normal
 
 
 def weighted_distinct(words: Words, weights: Floats, drawn: int) -> Ints:

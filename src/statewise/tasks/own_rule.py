@@ -19,9 +19,9 @@ def require_own_rule(task: Task, size: int) -> None:
     answers = task.solve(batch)
     if answers.shape != batch.targets.shape:
         raise UsageError(f"{task.name}: solve gave {tuple(answers.shape)} for {tuple(batch.targets.shape)} targets")
-    for example, place in torch.nonzero((answers != batch.targets) & batch.scored).tolist():
+    for example, place in torch.nonzero(~task.agree(answers, batch.targets) & batch.scored).tolist():
         raise UsageError(
             f"{task.name}: solve disagrees with the task's own targets: for {batch.tokens[example].tolist()} "
-            f"(example {example} of size {size}) the target at {place} is {int(batch.targets[example, place])}, "
-            f"solve says {int(answers[example, place])}"
+            f"(example {example} of size {size}) the target at {place} is {batch.targets[example, place].tolist()}, "
+            f"solve says {answers[example, place].tolist()}"
         )

@@ -88,6 +88,10 @@ class Task(ABC):
             kind = "a positive integer" if self.size_step == 1 else f"a positive multiple of {self.size_step}"
             raise UsageError(f"{self.name}: size is {size}; it must be {kind}")
 
+    def agree(self, answers: Tensor, targets: Tensor) -> Tensor:
+        """Where two (B, T) are the same answer, (B, T) bool."""
+        return answers == targets
+
     def identity(self) -> dict[str, Any]:
         """What names this task and its data: the name and every field."""
         return {"name": self.name, **to_plain(self)}

@@ -1,6 +1,7 @@
 """The laws of a task. Each takes a task and sizes of it, and raises AssertionError where one is broken.
 
-B examples, T tokens. Laws of `solve`, `chance` and `inputs` ask nothing of tasks without a rule.
+B examples, T tokens; C channels of a token and O of an answer where they are vectors. Laws of `solve`, `chance` and
+`inputs` ask nothing of tasks without a rule, and laws of ids nothing of tasks over vectors.
 """
 
 import dataclasses
@@ -16,7 +17,7 @@ from torch import Tensor
 from statewise.core.config import canonical
 from statewise.core.errors import UsageError
 from statewise.core.random import SPLITS, seeded
-from statewise.tasks import UNSCORED, Batch, Task
+from statewise.tasks import UNSCORED, Batch, Task, VectorTask
 
 FEW, MANY = 48, 4096
 
@@ -119,20 +120,30 @@ def is_a_frozen_dataclass_with_a_name(task: Task, sizes: Sequence[int]) -> None:
 
 
 def batches_have_their_shapes(task: Task, sizes: Sequence[int]) -> None:
-    """tokens and targets (B, T) int64, scored (B, T) bool, T = length(size); none is a view of another."""
+    """tokens and targets (B, T) int64, scored (B, T) bool, T = length(size); none is a view of another.
+
+    Vectors are (B, T, C) and (B, T, O) float32.
+    """
+    number = torch.float32 if isinstance(task, VectorTask) else torch.int64
+    per_token = [(channels,) for channels in task.channels] if isinstance(task, VectorTask) else [(), ()]
     for name, size, batch in batches(task, sizes):
         shape = (len(batch.tokens), task.length(size))
-        for part, tensor, dtype in zip(Batch._fields, batch, (torch.int64, torch.int64, torch.bool), strict=True):
+        kinds = zip(Batch._fields, batch, (number, number, torch.bool), (*per_token, ()), strict=True)
+        for part, tensor, dtype, own in kinds:
             found = f"{name}: {part} {tuple(tensor.shape)} {tensor.dtype}"
             assert tensor.dtype == dtype, f"{found}, expected {dtype}"
-            assert tuple(tensor.shape) == shape, f"{found}, expected {shape}"
+            assert tuple(tensor.shape) == (*shape, *own), f"{found}, expected {(*shape, *own)}"
         places = {tensor.untyped_storage().data_ptr() for tensor in batch if tensor.numel()}
         assert len(places) in (0, 3), f"{name}: tokens, targets and scored share memory"
 
 
 def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
-    """Tokens and scored targets lie in [0, vocabulary(size))."""
+    """Tokens and scored targets lie in [0, vocabulary(size)); vectors are finite, and there is no vocabulary."""
     for name, size, batch in batches(task, sizes):
+        if isinstance(task, VectorTask):
+            assert task.vocabulary(size) == 0, f"size {size}: vectors have a vocabulary of {task.vocabulary(size)}"
+            assert all(bool(part.isfinite().all()) for part in batch[:2]), f"{name}: a number is not finite"
+            continue
         vocabulary = task.vocabulary(size)
         for part, ids in (("token", batch.tokens.flatten()), ("scored target", batch.targets[batch.scored])):
             strays = ids[(ids < 0) | (ids >= vocabulary)].tolist()
@@ -140,10 +151,12 @@ def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
 
 
 def targets_are_unscored_where_nothing_is_asked(task: Task, sizes: Sequence[int]) -> None:
-    """UNSCORED exactly where not scored, and every example asks something."""
+    """UNSCORED exactly where not scored (for vectors 0, at least there), and every example asks something."""
     for name, _, batch in batches(task, sizes):
-        for row, t in ((batch.targets == UNSCORED) == batch.scored).nonzero().tolist():
-            target, scored = int(batch.targets[row, t]), bool(batch.scored[row, t])
+        nothing = (batch.targets == 0).all(-1) if isinstance(task, VectorTask) else batch.targets == UNSCORED
+        strange = ~nothing & ~batch.scored if isinstance(task, VectorTask) else nothing == batch.scored
+        for row, t in strange.nonzero().tolist():
+            target, scored = batch.targets[row, t].tolist(), bool(batch.scored[row, t])
             raise AssertionError(f"{name}: the target at {t} of example {row} is {target}, scored {scored}")
         assert bool(batch.scored.any(1).all()), f"{name}: an example has no scored position"
 
@@ -156,10 +169,10 @@ def the_rule_is_right(task: Task, sizes: Sequence[int]) -> None:
             continue
         answers = task.solve(batch)
         found = f"{tuple(answers.shape)} {answers.dtype}"
-        assert answers.shape == batch.tokens.shape, f"{name}: solve gave {found}"
-        assert answers.dtype == torch.int64, f"{name}: solve gave {found}"
-        for row, t in ((answers != batch.targets) & batch.scored).nonzero().tolist():
-            got, expected, tokens = int(answers[row, t]), int(batch.targets[row, t]), batch.tokens[row].tolist()
+        assert answers.shape == batch.targets.shape, f"{name}: solve gave {found}"
+        assert answers.dtype == batch.targets.dtype, f"{name}: solve gave {found}"
+        for row, t in (~task.agree(answers, batch.targets) & batch.scored).nonzero().tolist():
+            got, expected, tokens = (part[row].tolist() for part in (answers[:, t], batch.targets[:, t], batch.tokens))
             raise AssertionError(f"{name}: at {t} of {tokens} solve says {got}, the target is {expected}")
 
 
@@ -172,9 +185,10 @@ def the_rule_reads_tokens_alone(task: Task, sizes: Sequence[int]) -> None:
         assert_same(f"size {size}, after solve", batch, kept)
         for scored in (batch.scored, ~batch.scored):
             scrambled = Batch(batch.tokens, batch.targets + 1, scored)
-            assert torch.equal(task.solve(scrambled), answers), f"size {size}: solve looks at targets or scored"
-        alone = task.solve(Batch(*(part[:1] for part in batch)))
-        assert torch.equal(alone, answers[:1]), f"size {size}: solve looks at other examples"
+            again = task.agree(task.solve(scrambled), answers)
+            assert bool(again.all()), f"size {size}: solve looks at targets or scored"
+        alone = task.agree(task.solve(Batch(*(part[:1] for part in batch))), answers[:1])
+        assert bool(alone.all()), f"size {size}: solve looks at other examples"
 
 
 def targets_depend_on_what_was_read(task: Task, sizes: Sequence[int]) -> None:
@@ -273,16 +287,27 @@ def sample_depends_on_its_generator_alone(task: Task, sizes: Sequence[int]) -> N
 
 
 def chance_is_the_best_constant_answer(task: Task, sizes: Sequence[int]) -> None:
-    """The best constant answer over many examples is right as often as `chance` says, to sampling error."""
+    """The best constant answer over many examples is as good as `chance` says, to sampling error."""
     for size in sizes if task.measure != "nats" else ():
         batch = drawn(task, "train", size, count=MANY)
-        asked = batch.scored.sum(1)
-        answers = batch.targets[batch.scored].unique().tolist()
-        rates = [(batch.targets == answer).sum(1).double() / asked for answer in answers]
-        best = max(rates, key=lambda rate: float(rate.mean()))
+        best = errors_of_mean(batch) if isinstance(task, VectorTask) else rates_of_best_id(batch)
         error = DEVIATIONS * float(best.std()) / MANY**0.5 + 1e-9
         found, said = float(best.mean()), task.chance(size)
         assert abs(found - said) <= error, f"size {size}: a constant is right at {found:.4f}, chance says {said:.4f}"
+
+
+def rates_of_best_id(batch: Batch) -> Tensor:
+    """Share of each example's scored tokens (B,) at which the one id is right that is right most often."""
+    answers = batch.targets[batch.scored].unique().tolist()
+    rates = [(batch.targets == answer).sum(1).double() / batch.scored.sum(1) for answer in answers]
+    return max(rates, key=lambda rate: float(rate.mean()))
+
+
+def errors_of_mean(batch: Batch) -> Tensor:
+    """Mean squared error (B,) of each example's scored tokens against the mean of all."""
+    mean = batch.targets[batch.scored].double().mean(0)
+    errors = (batch.targets - mean).square().mean(-1) * batch.scored
+    return errors.sum(1) / batch.scored.sum(1)
 
 
 def the_cut_lies_in_the_input(task: Task, sizes: Sequence[int]) -> None:

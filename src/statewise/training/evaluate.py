@@ -1,13 +1,14 @@
-"""How well a model does on a split: loss and accuracy, per token and per sequence."""
+"""How well a model does on a split: its loss and, where tokens have ids, accuracy per token and per sequence."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from statewise.core.errors import UsageError
-from statewise.models import LanguageModel
+from statewise.models import Backbone
 from statewise.tasks import UNSCORED, Batch, Task
 
 TOKENS_AT_ONCE = 2**14
@@ -16,41 +17,66 @@ TOKENS_AT_ONCE = 2**14
 
 @dataclass(frozen=True)
 class Score:
-    """Loss in nats per scored token; accuracy per scored token, and per sequence (all its scored tokens right)."""
+    """Loss per scored token, in nats or, where tokens are vectors, as squared error per channel.
+
+    Accuracy per scored token, and per sequence (all its scored tokens right); None where tokens are vectors.
+    """
 
     loss: float
-    token_accuracy: float
-    sequence_accuracy: float
+    token_accuracy: float | None
+    sequence_accuracy: float | None
     sequences: int
 
 
-def loss_of(logits: Tensor, batch: Batch) -> Tensor:
-    """Mean cross-entropy over scored tokens, in nats: logits (B, T, V) → ()."""
+class Tally(NamedTuple):
+    """Sums over a batch: scored tokens, their loss, those that are right, and sequences that are."""
+
+    scored: float
+    loss: float
+    right: float
+    whole: float
+
+
+def loss_of(outputs: Tensor, batch: Batch, *, reduction: str = "mean") -> Tensor:
+    """Loss over scored tokens → (): cross-entropy in nats of logits (B, T, V), squared error of vectors (B, T, O).
+
+    reduction  mean or sum; the squared error is a mean over channels in either
+    """
+    if batch.targets.is_floating_point():
+        total = ((outputs - batch.targets).square().mean(-1) * batch.scored).sum()
+        return total / batch.scored.sum() if reduction == "mean" else total
     # Not by indexing: its gradient, which adds one row at a time, costs as much as a matrix product.
-    return F.cross_entropy(logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=UNSCORED)
+    return F.cross_entropy(
+        outputs.float().flatten(0, 1), batch.targets.flatten(), ignore_index=UNSCORED, reduction=reduction
+    )
 
 
 @torch.no_grad()
-def evaluate(model: LanguageModel, task: Task, *, split: str, size: int, examples: int | None, seed: int) -> Score:
+def evaluate(model: Backbone, task: Task, *, split: str, size: int, examples: int | None, seed: int) -> Score:
     """Score `model` on the first `examples` of a split (all that there are, if fewer or None)."""
     limits = [limit for limit in (examples, task.num_examples(split, size)) if limit is not None]
     if not limits:
         raise UsageError(f"evaluate: examples is {examples}; {task.name} has no last one, so say how many")
     count = min(limits)
     batch_size = max(1, TOKENS_AT_ONCE // task.length(size))
-    loss = correct = scored = whole = 0.0
     was_training = model.training
     model.eval()
-    for start in range(0, count, batch_size):
-        batch = task.examples(split, seed=seed, start=start, count=min(batch_size, count - start), size=size)
-        logits, _ = model(batch.tokens)
-        flat = F.cross_entropy(
-            logits.float().flatten(0, 1), batch.targets.flatten(), ignore_index=UNSCORED, reduction="sum"
-        )
-        right = (logits.argmax(-1) == batch.targets) | ~batch.scored
-        loss += flat.item()
-        scored += batch.scored.sum().item()
-        correct += (right & batch.scored).sum().item()
-        whole += right.all(1).sum().item()
+    tallies = [
+        tally(model, task.examples(split, seed=seed, start=start, count=min(batch_size, count - start), size=size))
+        for start in range(0, count, batch_size)
+    ]
     model.train(was_training)
-    return Score(loss / scored, correct / scored, whole / count, count)
+    scored, loss, right, whole = map(sum, zip(*tallies, strict=True))
+    if task.measure == "squared error":
+        return Score(loss / scored, None, None, count)
+    return Score(loss / scored, right / scored, whole / count, count)
+
+
+def tally(model: Backbone, batch: Batch) -> Tally:
+    """What the model does on one batch; nothing is right or wrong where answers are vectors."""
+    outputs, _ = model(batch.tokens)
+    scored, loss = batch.scored.sum().item(), loss_of(outputs, batch, reduction="sum").item()
+    if batch.targets.is_floating_point():
+        return Tally(scored, loss, 0, 0)
+    right = (outputs.argmax(-1) == batch.targets) | ~batch.scored
+    return Tally(scored, loss, (right & batch.scored).sum().item(), right.all(1).sum().item())

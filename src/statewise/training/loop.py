@@ -12,7 +12,7 @@ from torch import nn
 
 from statewise.core.events import Evaluated, Finished, Progress, Sink
 from statewise.core.random import child_seed
-from statewise.models import LanguageModel
+from statewise.models import Backbone
 from statewise.tasks import Task
 from statewise.training.config import TrainingConfig
 from statewise.training.evaluate import evaluate, loss_of
@@ -22,7 +22,7 @@ SMOOTHED_STEPS = 20
 """Steps over which the reported loss is averaged, and over which it must be absurd to count as diverged."""
 
 DIVERGED_AT = 10.0
-"""Times ln V, the loss of a model that knows nothing: what no step on the way to learning costs for long."""
+"""Times the loss of a model that knows nothing: what no step on the way to learning costs for long."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +45,18 @@ class Outcome:
         return self.tokens / max(self.seconds, 1e-9)
 
 
-def train(model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int, sink: Sink) -> Outcome:
+def train(model: Backbone, task: Task, config: TrainingConfig, *, seed: int, sink: Sink) -> Outcome:
     """Train `model` in place on `task`; the data are those of (task, "train", seed).
 
-    A loss that is not finite, or stays above 10 · ln V, ends training as diverged; so do weights that are not finite.
+    A loss that is not finite, or stays above ten times that of knowing nothing (ln V, or the variance of the targets),
+    ends training as diverged; so do weights that are not finite.
     """
     for size in config.sizes:
         task.check_size(size)
     optimizer = make_optimizer(model, config)
     clock = Clock(config)
     recent: deque[float] = deque(maxlen=SMOOTHED_STEPS)
-    hopeless = DIVERGED_AT * math.log(model.config.vocabulary)
+    hopeless = DIVERGED_AT * loss_of_ignorance(model, task, config)
     step = tokens = 0
     status, because = "finished", "the budget is used up"
     model.train()
@@ -81,6 +82,13 @@ def train(model: LanguageModel, task: Task, config: TrainingConfig, *, seed: int
     return Outcome(status, because, step, tokens, clock.training)
 
 
+def loss_of_ignorance(model: Backbone, task: Task, config: TrainingConfig) -> float:
+    """The loss of a model that answers without reading."""
+    if task.measure == "squared error":
+        return max(task.chance(size) for size in config.sizes)
+    return math.log(model.config.vocabulary)
+
+
 def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
     """AdamW with weight decay on the matrices of linear maps; embeddings, norms and biases go without."""
     embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
@@ -97,7 +105,7 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
 
 
 def one_step(
-    model: LanguageModel,
+    model: Backbone,
     task: Task,
     config: TrainingConfig,
     optimizer: torch.optim.Optimizer,
@@ -112,8 +120,8 @@ def one_step(
     batch = task.examples("train", seed=seed, start=start, count=count, size=size)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    logits, _ = model(batch.tokens)
-    loss = loss_of(logits, batch)
+    outputs, _ = model(batch.tokens)
+    loss = loss_of(outputs, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     nn.utils.clip_grad_norm_(model.parameters(), config.clip)
@@ -122,7 +130,7 @@ def one_step(
 
 
 def validate(
-    model: LanguageModel,
+    model: Backbone,
     task: Task,
     config: TrainingConfig,
     *,
@@ -148,7 +156,7 @@ def validate(
                 seconds=seconds,
             )
         )
-        if config.solved_at is None or score.sequence_accuracy < config.solved_at:
+        if config.solved_at is None or score.sequence_accuracy is None or score.sequence_accuracy < config.solved_at:
             return False
     return True
 

@@ -1,0 +1,140 @@
+"""What every model shares: an embedding of its tokens, a stack of blocks, a norm and a head.
+
+B batch, T time, D width.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+
+from statewise.core.errors import UsageError
+from statewise.mixers.first_value import FirstValue
+from statewise.models.block import NORMS, Block, BlockState, scale_residual_outputs
+from statewise.models.config import ModelConfig
+from statewise.models.stack import build_mixer
+
+EMBEDDING_STD = 0.02
+
+
+class ModelState(NamedTuple):
+    """What a model carries: the states of its blocks, and with learned positions the next place.
+
+    blocks    a state for each block
+    position  (B,) int64, or () where places are not counted
+    """
+
+    blocks: tuple[BlockState, ...]
+    position: Tensor | tuple[()]
+
+
+class Backbone(nn.Module):
+    """Blocks between an embedding, given, and a head, which a subclass sets.
+
+    Parallel over time in `forward`, constant work for each token in `step` (attention layers excepted, whose state
+    grows).
+    """
+
+    head: nn.Module
+
+    def __init__(self, config: ModelConfig, embedding: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = embedding
+        self.places = nn.Embedding(config.max_length, config.width) if config.max_length else None
+        self.embedding_norm = NORMS[config.norm](config.width) if config.embedding_norm else nn.Identity()
+        self.blocks = nn.ModuleList(build_block(config, layer) for layer in range(len(config.layers)))
+        self.norm = NORMS[config.norm](config.width)
+        scale_residual_outputs(self.blocks)
+
+    def forward(
+        self, tokens: Tensor, state: ModelState | None = None, *, reset: Tensor | None = None
+    ) -> tuple[Tensor, ModelState]:
+        """What the head says at every token (B, T, …), and the state after the last.
+
+        tokens  (B, T, …), as the embedding takes them
+        state   from an earlier call, to continue; None starts anew
+        reset   (B, T) bool, true where a new sequence starts
+        """
+        self._check_tokens(tokens, ("batch", "time"))
+        state = self.initial_state(tokens.shape[0]) if state is None else state
+        x = self.embedding(tokens)
+        position = state.position
+        if self.places is not None:
+            places, position = next_places(cast(Tensor, position), tokens.shape[1], reset)
+            x = x + self.places(self._check_places(places))
+        x, states, first_value = self.embedding_norm(x), [], FirstValue()
+        for block, before in zip(self._each_block(), state.blocks, strict=True):
+            x, after = block(x, before, reset=reset, first_value=first_value)
+            states.append(after)
+        return self.head(self.norm(x)), ModelState(tuple(states), position)
+
+    def step(self, token: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
+        """What the head says (B, …) after one more token (B, …), and the state after it."""
+        self._check_tokens(token, ("batch",))
+        x = self.embedding(token)
+        position = state.position
+        if self.places is not None:
+            x = x + self.places(self._check_places(cast(Tensor, position)))
+            position = cast(Tensor, position) + 1
+        x, states, first_value = self.embedding_norm(x), [], FirstValue()
+        for block, before in zip(self._each_block(), state.blocks, strict=True):
+            x, after = block.step(x, before, first_value=first_value)
+            states.append(after)
+        return self.head(self.norm(x)), ModelState(tuple(states), position)
+
+    def initial_state(self, batch_size: int) -> ModelState:
+        """The state before any token, where the parameters live."""
+        blocks = tuple(block.initial_state(batch_size) for block in self._each_block())
+        if self.places is None:
+            return ModelState(blocks, ())
+        return ModelState(blocks, torch.zeros(batch_size, dtype=torch.int64, device=self.places.weight.device))
+
+    def _each_block(self) -> Iterator[Block]:
+        return cast(Iterator[Block], iter(self.blocks))
+
+    def _check_tokens(self, tokens: Tensor, axes: tuple[str, ...]) -> None:
+        """Raise a UsageError unless the embedding takes such tokens; `axes` come before a token's own."""
+        raise NotImplementedError
+
+    def _check_places(self, places: Tensor) -> Tensor:
+        most = cast(int, self.config.max_length)
+        if places.numel() and int(places.max()) >= most:
+            raise UsageError(
+                f"{type(self).__name__}: token number {int(places.max()) + 1} has no learned position; max_length is "
+                f"{most}. Build the model with a larger max_length, or with positions='rope' or 'none'."
+            )
+        return places
+
+
+def build_block(config: ModelConfig, layer: int) -> Block:
+    """The block at place `layer`, from 0."""
+    layers = len(config.layers)
+    mixer = build_mixer(
+        config.layers[layer],
+        config.width,
+        expansion=config.expansion,
+        positions=config.positions,
+        layer=layer,
+        layers=layers,
+    )
+    return Block(
+        mixer,
+        feed_forward=config.feed_forward,
+        conv=config.conv,
+        norm=config.norm,
+        feed_forward_kind=config.feed_forward_kind,
+        layer=layer,
+        layers=layers,
+    )
+
+
+def next_places(position: Tensor, length: int, reset: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The places of the next `length` tokens (B, T) and of the one after (B,), counting from each reset."""
+    steps = torch.arange(length, device=position.device)
+    places = position[:, None] + steps
+    if reset is not None and length:
+        since = torch.where(reset, steps, -1).cummax(1).values
+        places = torch.where(since >= 0, steps - since, places)
+    return places, places[:, -1] + 1 if length else position

@@ -1,0 +1,75 @@
+"""What a model is built from."""
+
+from dataclasses import dataclass
+
+from statewise.core.errors import UsageError, pick
+from statewise.models.block import NORMS
+from statewise.models.feed_forward import FEED_FORWARDS
+from statewise.models.stack import parse_stack
+
+POSITIONS = ("none", "learned", "rope")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Everything that a LanguageModel or a VectorModel is built from.
+
+    vocabulary    number of token ids; 0 where tokens are vectors
+    channels      of a token and of an answer, where tokens are vectors; None where they are ids
+    width         channels between blocks
+    stack         mixers, bottom first: `mingru`, `mingru*2`, `mingru+attention`
+    depth         how many times the stack is repeated
+    positions     none; learned (a vector for each place, added to the embedding); or rope (in attention layers)
+    max_length    places that learned positions have; needed for them, and only for them
+    expansion     inner width of mixers that have one, as a multiple of the width; None is each mixer's own default
+    feed_forward  inner width of the feed-forward, as a multiple of the width; 0 leaves it out
+    conv          taps of a short causal convolution before each mixer; 0 leaves it out
+    norm          of the blocks and before the head: rms, layer (mean and variance, with a bias) or none
+    embedding_norm     whether the embedding passes such a norm before the first block
+    feed_forward_kind  gelu, geglu (gated by a GELU), rwkv4 or rwkv7 (these see the token before and carry it)
+    """
+
+    vocabulary: int = 0
+    channels: tuple[int, ...] | None = None
+    width: int = 64
+    stack: str = "mingru"
+    depth: int = 1
+    positions: str = "none"
+    max_length: int | None = None
+    expansion: int | None = None
+    feed_forward: int = 4
+    conv: int = 0
+    norm: str = "rms"
+    embedding_norm: bool = False
+    feed_forward_kind: str = "gelu"
+
+    def __post_init__(self) -> None:
+        self._check_tokens()
+        leasts = {"width": 1, "depth": 1, "expansion": 1, "feed_forward": 0, "conv": 0}
+        for name, least in leasts.items():
+            if (number := getattr(self, name)) is not None and number < least:
+                raise UsageError(f"model: {name} is {number}; it must be at least {least}")
+        parse_stack(self.stack)
+        pick("norm", self.norm, NORMS)
+        pick("feed-forward", self.feed_forward_kind, FEED_FORWARDS)
+        if self.positions not in POSITIONS:
+            raise UsageError(f"model: positions is {self.positions!r}; it must be one of {', '.join(POSITIONS)}")
+        if (self.positions == "learned") != (self.max_length is not None):
+            raise UsageError(
+                f"model: positions is {self.positions!r} and max_length is {self.max_length}; learned positions "
+                "need a max_length, and nothing else takes one"
+            )
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The mixer of every block, bottom first."""
+        return parse_stack(self.stack) * self.depth
+
+    def _check_tokens(self) -> None:
+        if self.channels is None and self.vocabulary < 1:
+            raise UsageError(f"model: vocabulary is {self.vocabulary}; it must be at least 1")
+        if self.channels is not None and (self.vocabulary or len(self.channels) != 2 or min(self.channels) < 1):
+            raise UsageError(
+                f"model: vocabulary is {self.vocabulary} and channels is {self.channels}; where tokens are vectors the "
+                "vocabulary is 0, and channels are two positive numbers, those of a token and of an answer"
+            )
