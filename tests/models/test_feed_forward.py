@@ -11,10 +11,10 @@ from statewise.core.random import seeded
 from statewise.core.state import leaves
 from statewise.mixers import GRU
 from statewise.models import Block, LanguageModel
-from statewise.models.feed_forward import RWKV4ChannelMix, RWKV7ChannelMix
+from statewise.models.feed_forward import FEED_FORWARDS, RWKV4ChannelMix, RWKV7ChannelMix
 from statewise.testing import MIXER_LAWS, assert_close
 
-KINDS = ["gelu", "geglu", "rwkv4", "rwkv7"]
+KINDS = ["gelu", "relu", "geglu", "rwkv4", "rwkv7"]
 
 
 def noisy(module):
@@ -148,7 +148,7 @@ def test_the_last_map_of_every_kind_starts_smaller_by_the_root_of_the_branches(k
     with seeded(0):
         model = LanguageModel(vocabulary=7, width=64, depth=4, feed_forward_kind=kind)
     for block in model.blocks:
-        last = block.feed_forward[2] if kind == "gelu" else block.feed_forward.output
+        last = block.feed_forward[2] if kind in ("gelu", "relu") else block.feed_forward.output
         usual = 1 / (3 * last.in_features) ** 0.5
         assert last.weight.std().item() == pytest.approx(usual / 8**0.5, rel=0.1)
 
@@ -190,3 +190,9 @@ def test_defaults_are_the_model_of_before():
 def test_settings_that_cannot_be_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         build(**settings)
+
+
+def test_relu_stands_in_the_place_of_gelu():
+    feed_forward = FEED_FORWARDS["relu"](6, 2)
+    x = inputs(3, 6, dtype=torch.float32)
+    assert_close("relu", feed_forward(x), feed_forward[2](feed_forward[0](x).clamp(min=0)))

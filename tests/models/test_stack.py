@@ -1,6 +1,7 @@
 import pytest
 
-from statewise.models import parse_stack
+from statewise.core import UsageError
+from statewise.models import LanguageModel, parse_stack
 
 
 @pytest.mark.parametrize(
@@ -43,3 +44,16 @@ def test_a_malformed_stack_is_refused_with_the_form(text):
 def test_an_unknown_mixer_is_refused_with_the_nearest_name():
     with pytest.raises(ValueError, match="unknown model 'minrgu': did you mean mingru"):
         parse_stack("minrgu*2")
+
+
+def test_mixers_are_given_the_settings_that_they_take():
+    model = LanguageModel(vocabulary=5, width=12, stack="mingru+attention", mixer_settings=("head_size=4", "window=3"))
+    assert (model.blocks[1].mixer.head_size, model.blocks[1].mixer.window) == (4, 3)
+
+
+def test_a_setting_that_no_mixer_takes_is_refused_with_those_that_are_taken():
+    message = "mixer settings: mingru attention takes no 'heads'; settings are activation, expansion, head_size, pos"
+    with pytest.raises(UsageError, match=message):
+        LanguageModel(vocabulary=5, width=12, stack="mingru+attention*2", mixer_settings=("heads=4",))
+    with pytest.raises(UsageError, match="mixer settings: setting 'heads' is not of the form name=value"):
+        LanguageModel(vocabulary=5, width=12, mixer_settings=("heads",))

@@ -90,5 +90,5 @@ def test_channels_and_vocabulary_exclude_each_other(settings, message):
 def test_each_class_names_the_other():
     with pytest.raises(UsageError, match=r"LanguageModel: channels is \(3, 2\); .* VectorModel"):
         LanguageModel(channels=(3, 2))
-    with pytest.raises(UsageError, match="VectorModel: channels is None and vocabulary is 5; .* LanguageModel"):
+    with pytest.raises(UsageError, match=r"VectorModel: channels is None and vocabulary is 5; .* LanguageModel"):
         VectorModel(vocabulary=5)

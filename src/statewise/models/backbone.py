@@ -116,6 +116,7 @@ def build_block(config: ModelConfig, layer: int) -> Block:
         config.width,
         expansion=config.expansion,
         positions=config.positions,
+        settings=config.mixer_settings,
         layer=layer,
         layers=layers,
     )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statewise.core.errors import UsageError, pick
 from statewise.models.block import NORMS
 from statewise.models.feed_forward import FEED_FORWARDS
-from statewise.models.stack import parse_stack
+from statewise.models.stack import check_settings, parse_stack
 
 POSITIONS = ("none", "learned", "rope")
 
@@ -26,7 +26,8 @@ class ModelConfig:
     conv          taps of a short causal convolution before each mixer; 0 leaves it out
     norm          of the blocks and before the head: rms, layer (mean and variance, with a bias) or none
     embedding_norm     whether the embedding passes such a norm before the first block
-    feed_forward_kind  gelu, geglu (gated by a GELU), rwkv4 or rwkv7 (these see the token before and carry it)
+    feed_forward_kind  gelu, relu, geglu (gated by a GELU), rwkv4 or rwkv7 (these see the token before and carry it)
+    mixer_settings     texts like `head_size=32`, for the mixers of the stack that take them
     """
 
     vocabulary: int = 0
@@ -42,6 +43,7 @@ class ModelConfig:
     norm: str = "rms"
     embedding_norm: bool = False
     feed_forward_kind: str = "gelu"
+    mixer_settings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_tokens()
@@ -49,7 +51,7 @@ class ModelConfig:
         for name, least in leasts.items():
             if (number := getattr(self, name)) is not None and number < least:
                 raise UsageError(f"model: {name} is {number}; it must be at least {least}")
-        parse_stack(self.stack)
+        check_settings(parse_stack(self.stack), self.mixer_settings)
         pick("norm", self.norm, NORMS)
         pick("feed-forward", self.feed_forward_kind, FEED_FORWARDS)
         if self.positions not in POSITIONS:

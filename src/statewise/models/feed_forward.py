@@ -1,6 +1,7 @@
 """Feed-forwards: what a block does along channels, after its mixer has moved information along time.
 
 gelu    W₂ gelu(W₁ x + b₁) + b₂
+relu    W₂ relu(W₁ x + b₁) + b₂
 geglu   W₂ (gelu(W_g x + b_g) ⊙ (W_v x + b_v)) + b₂
 rwkv4   σ(W_r x̄^r) ⊙ W_v relu(W_k x̄^k)²        x̄^• = μ_• ⊙ x_t + (1 − μ_•) ⊙ x_{t−1}
 rwkv7   W_v relu(W_k x̄^k)²                     x̄^k = x_t + μ_k ⊙ (x_{t−1} − x_t)
@@ -28,8 +29,16 @@ from statewise.mixers.token_shift import channel_shares, previous_tokens
 class FeedForward(nn.Sequential):
     """Linear, GELU, linear: (…, width) → (…, width) through `multiple · width` channels."""
 
+    activation: type[nn.Module] = nn.GELU
+
     def __init__(self, width: int, multiple: int) -> None:
-        super().__init__(nn.Linear(width, multiple * width), nn.GELU(), nn.Linear(multiple * width, width))
+        super().__init__(nn.Linear(width, multiple * width), self.activation(), nn.Linear(multiple * width, width))
+
+
+class ReluFeedForward(FeedForward):
+    """Linear, ReLU, linear: (…, width) → (…, width) through `multiple · width` channels."""
+
+    activation = nn.ReLU
 
 
 class GatedFeedForward(nn.Module):
@@ -146,6 +155,7 @@ class RWKV7ChannelMix(ChannelMix):
 
 FEED_FORWARDS: dict[str, Callable[..., nn.Module]] = {
     "gelu": FeedForward,
+    "relu": ReluFeedForward,
     "geglu": GatedFeedForward,
     "rwkv4": RWKV4ChannelMix,
     "rwkv7": RWKV7ChannelMix,

@@ -8,8 +8,10 @@ my_module.MyMixer   one of yours, by its dotted path
 
 import inspect
 import re
+from collections.abc import Sequence
 
 from statewise.core.errors import UsageError
+from statewise.core.settings import parse_settings
 from statewise.mixers import Mixer, find_mixer
 
 TERM = re.compile(r"([a-z][a-z0-9-]*|[^\W\d]\w*(?:\.[^\W\d]\w*)+)(?:\*([1-9][0-9]{0,3}))?")
@@ -35,21 +37,48 @@ def parse_stack(text: str) -> tuple[str, ...]:
 
 
 def build_mixer(
-    name: str, width: int, *, expansion: int | None, positions: str, layer: int = 0, layers: int = 1
+    name: str,
+    width: int,
+    *,
+    expansion: int | None,
+    positions: str,
+    settings: Sequence[str] = (),
+    layer: int = 0,
+    layers: int = 1,
 ) -> Mixer:
     """The mixer called `name`, given those of the model's settings that it takes.
 
     expansion      for mixers whose inner width is a multiple of the model's; None is each one's own default
     positions      rope goes to the mixers that rotate; learned positions are added below the first block
+    settings       of any name, as texts like `head_size=32`; they come last
     layer, layers  its place in the model, for mixers whose weights start by it
     """
     mixer = find_mixer(name)
-    taken = inspect.signature(mixer).parameters
-    settings: dict[str, object] = {
+    given: dict[str, object] = {
         "positions": "rope" if positions == "rope" else "none",
         "layer": layer,
         "layers": layers,
     }
     if expansion is not None:
-        settings["expansion"] = expansion
-    return mixer(width, **{key: value for key, value in settings.items() if key in taken})
+        given["expansion"] = expansion
+    given |= parse_settings(settings, where="mixer settings")
+    return mixer(width, **{key: value for key, value in given.items() if key in settings_taken(name)})
+
+
+def settings_taken(name: str) -> frozenset[str]:
+    """The names of the settings that a mixer takes.
+
+    >>> sorted(settings_taken("attention"))
+    ['head_size', 'positions', 'window']
+    """
+    parameters = inspect.signature(find_mixer(name)).parameters.values()
+    return frozenset(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
+
+
+def check_settings(names: Sequence[str], settings: Sequence[str]) -> None:
+    """Raise a UsageError for a setting that none of these mixers takes."""
+    taken = frozenset().union(*map(settings_taken, names))
+    for key in parse_settings(settings, where="mixer settings"):
+        if key not in taken:
+            stack = " ".join(dict.fromkeys(names))
+            raise UsageError(f"mixer settings: {stack} takes no {key!r}; settings are {', '.join(sorted(taken))}")

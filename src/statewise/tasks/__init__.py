@@ -1,11 +1,11 @@
 """Sequences with a rule: sample and solve. Knows no model."""
 
-import ast
 from collections.abc import Sequence
 from typing import Any
 
 from statewise.core.config import from_plain, to_plain
-from statewise.core.errors import UsageError, pick
+from statewise.core.errors import pick
+from statewise.core.settings import parse_settings
 from statewise.tasks.associative_recall import AssociativeRecall
 from statewise.tasks.bucket_sort import BucketSort
 from statewise.tasks.c_gram_retrieval import CGramRetrieval
@@ -127,14 +127,5 @@ def configure(task: Task, settings: Sequence[str]) -> Task:
     >>> configure(IndexLookup(), ["alphabet=4"])
     IndexLookup(alphabet=4, queries=1)
     """
-    fields = to_plain(task)
-    for setting in settings:
-        name, sign, text = setting.partition("=")
-        if not sign:
-            raise UsageError(f"{task.name}: setting {setting!r} is not of the form name=value")
-        try:
-            value = ast.literal_eval(text)
-        except (ValueError, SyntaxError, TypeError):
-            value = text
-        fields[name] = value
+    fields = to_plain(task) | parse_settings(settings, where=task.name)
     return from_plain(type(task), fields, where=task.name)

@@ -307,7 +307,8 @@ def errors_of_mean(batch: Batch) -> Tensor:
     """Mean squared error (B,) of each example's scored tokens against the mean of all."""
     mean = batch.targets[batch.scored].double().mean(0)
     errors = (batch.targets - mean).square().mean(-1) * batch.scored
-    return errors.sum(1) / batch.scored.sum(1)
+    mean_errors: Tensor = errors.sum(1) / batch.scored.sum(1)
+    return mean_errors
 
 
 def the_cut_lies_in_the_input(task: Task, sizes: Sequence[int]) -> None:
