@@ -31,7 +31,7 @@ format: $(VENV)/dev
 
 bench: $(VENV)/bench
 	@$(BIN)/python -c "import torchlpc" 2>/dev/null || $(BIN)/python -m pip install --quiet --no-build-isolation --no-deps torchlpc==0.7.2
-	@for script in benchmarks/bench_*.py benchmarks/mixers.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/bench_*.py benchmarks/mixers.py benchmarks/generators.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 bench-gpu: $(VENV)/bench
 	$(BIN)/python benchmarks/gpu.py

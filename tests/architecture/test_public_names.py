@@ -22,9 +22,10 @@ PUBLIC = {
     ],
     "statewise.tasks": [
         "AssociativeRecall", "Batch", "BucketSort", "CGramRetrieval", "Copy", "Counting", "CycleNavigation",
-        "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "IndexLookup", "Induction", "IsTree", "MQAR",
+        "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "InContextRegression", "IndexLookup", "Induction", "IsTree", "LinearAttentionTeacher",
+        "MQAR",
         "Majority", "MajorityCount", "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall",
-        "Parity", "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "configure",
+        "Parity", "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "VectorTask", "configure",
         "from_identity", "import_task", "require_own_rule",
     ],
     "statewise.bounds": [
@@ -39,10 +40,12 @@ PUBLIC = {
     ],
     "statewise.nn": ["MinGRU", "MinLSTM", "RecurrentLayer"],
     "statewise.models": [
-        "Block", "LanguageModel", "ModelConfig", "ModelState", "load_model", "load_rwkv", "parse_stack",
-        "save_model",
+        "Backbone", "Block", "LanguageModel", "ModelConfig", "ModelState", "VectorModel", "build_model", "load_model",
+        "load_rwkv", "parse_stack", "save_model",
     ],
-    "statewise.capacity": ["Reading", "count_state_bits", "lower_limit", "measure", "read_index_lookup"],
+    "statewise.capacity": [
+        "Reading", "check_strings", "count_state_bits", "lower_limit", "measure", "read_index_lookup",
+    ],
     "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
     "statewise.studies": [
         "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",
@@ -69,7 +72,8 @@ def test_the_registries_hold_what_the_documentation_names():
         "index-lookup", "equality", "disjointness", "nearest-neighbour", "associative-recall", "mqar", "induction",
         "fuzzy-recall", "noisy-recall", "c-gram-retrieval", "counting", "is-tree", "selective-copying", "copy",
         "missing-duplicate", "bucket-sort", "majority", "majority-count", "dyck", "parity", "even-pairs",
-        "cycle-navigation", "modular-arithmetic", "permutations", "text",
+        "cycle-navigation", "modular-arithmetic", "permutations", "in-context-regression",
+        "linear-attention-teacher", "text",
     }  # fmt: skip
     assert set(statewise.mixers.MIXERS) == {
         "mingru", "minlstm", "gru", "lstm", "lru", "gated-lru", "rg-lru", "s4d", "mamba", "mamba2", "linear-attention",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -40,6 +41,26 @@ def bound(value, unit="bits", direction="requirement"):
 )
 def test_the_claim_is_rounded_to_the_side_on_which_it_is_true(value, unit, direction, claim):
     assert bound(value, unit, direction).claim == claim
+
+
+@pytest.mark.parametrize(
+    ("direction", "claim"),
+    [
+        ("construction", "channels: O(log n) is enough, constant not given"),
+        ("requirement", "channels: at least O(log n), constant not given"),
+    ],
+)
+def test_a_growth_stands_where_no_number_is_proved(direction, claim):
+    growing = dataclasses.replace(bound(1.0, "channels", direction), value=math.nan, growth="O(log n)")
+    assert growing.claim == claim
+    assert str(growing).startswith(claim)
+
+
+@pytest.mark.parametrize(("value", "growth"), [(3.0, "O(n)"), (math.inf, "O(n)"), (math.nan, "")])
+def test_a_bound_has_a_number_or_a_growth_and_not_both(value, growth):
+    message = f"bound on bits: value is {value} and growth is {growth!r}; it must have a number, or NaN and a growth"
+    with pytest.raises(UsageError, match=f"^{re.escape(message)}$"):
+        dataclasses.replace(bound(1.0), value=value, growth=growth)
 
 
 def test_one_line_says_everything():

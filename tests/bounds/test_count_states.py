@@ -31,7 +31,7 @@ from statewise.bounds.count_states import (
     worst_cut,
 )
 from statewise.core.errors import UsageError
-from statewise.tasks import UNSCORED, Batch, Dyck, IndexLookup, Parity, Text
+from statewise.tasks import UNSCORED, Batch, Dyck, InContextRegression, IndexLookup, Parity, Text
 
 
 def conflict(rows, one, other):
@@ -239,10 +239,18 @@ def test_sizes_cuts_and_samples_that_do_not_exist_are_refused():
         count_required_bits(Parity(), 4, cut=-1)
     with pytest.raises(UsageError, match="sample is 0; it must be an integer of at least 1"):
         count_required_bits(Parity(), 4, sample=0)
-    with pytest.raises(UsageError, match="text has no rule, so no states are required"):
+    with pytest.raises(
+        UsageError, match="text: the state that it requires is not defined in bits: no rule says what comes next"
+    ):
         count_required_bits(Text(), 4)
-    with pytest.raises(UsageError, match="text has no rule, so no states are required"):
+    with pytest.raises(
+        UsageError, match="text: the state that it requires is not defined in bits: no rule says what comes next"
+    ):
         count_required_bits(Text(), 4, sample=3)
+    with pytest.raises(
+        UsageError, match="not defined in bits: inputs are real numbers, and prefixes fall into infinit"
+    ):
+        count_required_bits(InContextRegression(), 4)
 
 
 def test_targets_that_depend_on_what_follows_are_refused():

@@ -1,6 +1,7 @@
 """Index lookup: counted classes, optimal readers found by brute force, and readers written out."""
 
 import math
+from collections import Counter
 from fractions import Fraction
 from itertools import combinations, pairwise, product
 
@@ -205,3 +206,21 @@ def test_an_alphabet_of_one_and_negative_bits_are_refused():
         index_lookup.best_accuracy(4, 2, -1)
     with pytest.raises(UsageError, match="state_bits is -2; it must be an integer of at least 0"):
         index_lookup.achievable_accuracy(4, 2, -2)
+
+
+@pytest.mark.parametrize("size", [4, 8, 9, 12])
+def test_a_tool_for_recall_tells_three_bits_of_the_strings_with_one_symbol_between(size):
+    free = size // 2
+    outcomes = Counter()
+    for bits in product((0, 1), repeat=free):
+        string = [symbol for bit in bits for symbol in (bit, 2)] + [2] * (size % 2)
+        followers = dict(reversed(list(pairwise([*string, "query"]))))
+        outcomes[tuple(followers.get(symbol) for symbol in range(3))] += 1
+    assert len(outcomes) <= 8
+    assert math.log2(max(outcomes.values())) >= index_lookup.required_bits_beside_recall(size, 3).value
+
+
+def test_two_symbols_leave_none_to_put_between():
+    assert index_lookup.required_bits_beside_recall(7, 3).value == 0
+    with pytest.raises(UsageError, match=r"required_bits_beside_recall: alphabet is 2; it must be .* at least 3"):
+        index_lookup.required_bits_beside_recall(8, 2)

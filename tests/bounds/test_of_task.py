@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from statewise import bounds
+from statewise.bounds.bound import enough_in_growth
+from statewise.bounds.of_task import BEST_ACCURACY, REQUIRED
 from statewise.core.errors import UsageError
-from statewise.tasks import Batch, Dyck, IndexLookup, Parity, Text
+from statewise.tasks import TASKS, Batch, Dyck, InContextRegression, IndexLookup, LinearAttentionTeacher, Parity, Text
 
 
 def worst_cut_classes(task, size):
@@ -45,12 +47,24 @@ def test_required_bits_are_the_classes_of_the_task_itself(task, size):
     assert (bound.unit, bound.direction, bound.error) == ("bits", "requirement", "zero")
 
 
-def test_text_requires_nothing():
-    with pytest.raises(UsageError, match=r"^text has no rule, so no bits are required: .*index-lookup, .*parity"):
-        bounds.required_bits(Text(), 64)
-    with pytest.raises(UsageError, match="text has no rule"):
-        bounds.bounds_of(Text(), 64)
-    assert bounds.best_accuracy(Text(), 64, 128) is None
+@pytest.mark.parametrize(
+    ("task", "reason"),
+    [
+        (Text(), "no rule says what comes next"),
+        (InContextRegression(), "inputs are real numbers, and prefixes fall into infinitely many classes"),
+        (LinearAttentionTeacher(), "inputs are real numbers, and prefixes fall into infinitely many classes"),
+    ],
+    ids=str,
+)
+def test_bits_are_not_defined_without_a_rule_on_symbols(task, reason):
+    message = f"^{task.name}: the state that it requires is not defined in bits: {reason}$"
+    with pytest.raises(UsageError, match=message):
+        bounds.required_bits(task, 64)
+    assert bounds.best_accuracy(task, 64, 128) is None
+
+
+def test_nothing_is_proved_about_text():
+    assert bounds.bounds_of(Text(), 64) == []
     assert bounds.limit_at_all_lengths(Text(), non_negative_decay=True, positions="none") is None
 
 
@@ -103,18 +117,35 @@ def test_only_parity_is_out_of_reach_at_all_lengths_and_only_under_every_assumpt
 @pytest.mark.parametrize(
     ("task", "units"),
     [
-        (IndexLookup(), ["bits", "channels"]),
-        (Dyck(), ["bits", "bits", "width x heads"]),
-        (Dyck(types=1), ["bits", "bits"]),
-        (Dyck(depth=3), ["bits", "bits"]),
+        (Dyck(), ["bits", "bits", "width x heads", "width x heads"]),
+        (Dyck(types=1), ["bits", "bits", "width x heads"]),
+        (Dyck(depth=3), ["bits", "bits", "width x heads"]),
         (Parity(), ["bits", "layers"]),
     ],
     ids=str,
 )
-def test_everything_known_comes_with_required_bits_first(task, units):
-    known = bounds.bounds_of(task, 64)
-    assert [bound.unit for bound in known] == units
-    assert known[0] == bounds.required_bits(task, 64)
-    for bound in known:
+def test_everything_known_is_printed_in_this_order(task, units):
+    assert [bound.unit for bound in bounds.bounds_of(task, 64)] == units
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if TASKS[name]().measure == "accuracy"])
+def test_required_bits_come_first_and_growths_are_never_what_a_verdict_rests_on(name):
+    task = TASKS[name]()
+    required, *others = bounds.bounds_of(task, 16)
+    assert required == bounds.required_bits(task, 16)
+    assert not required.growth
+    limit = bounds.best_accuracy(task, 16, 8)
+    assert limit is None or not limit.growth
+    for bound in (required, *others):
         assert bound.source
         assert "\n" not in str(bound)
+
+
+def test_a_growth_among_the_required_bits_is_not_returned(monkeypatch):
+    growing = enough_in_growth("O(n)", "bits", holds_for="a reader", assumes="nothing", source="nowhere")
+    monkeypatch.setitem(REQUIRED, Parity, lambda _task, _size: growing)
+    monkeypatch.setitem(BEST_ACCURACY, Parity, lambda _task, _size, _bits: growing)
+    with pytest.raises(AssertionError, match="no verdict can rest on it"):
+        bounds.required_bits(Parity(), 4)
+    with pytest.raises(AssertionError, match="no verdict can rest on it"):
+        bounds.best_accuracy(Parity(), 4, 1)

@@ -86,6 +86,35 @@ def test_a_known_task_has_its_closed_forms_first_and_what_is_counted_beside_them
     assert said(capsys, *settings).count("bits: at least 6.339\n") == 1
 
 
+def test_text_has_no_bits_and_nothing_else(capsys):
+    title, _, why = said(capsys, "text", "--size", "64").splitlines()
+    assert title.endswith("at size 64")
+    assert why == "  required state: not defined in bits; no rule says what comes next"
+
+
+@pytest.mark.parametrize(
+    ("name", "claims"),
+    [
+        ("in-context-regression", ["real dimensions: at least 9"] * 2),
+        ("linear-attention-teacher", ["real dimensions: at least 10"]),
+    ],
+)
+def test_tasks_over_vectors_have_real_dimensions_in_place_of_bits(capsys, name, claims):
+    lines = [line.strip() for line in said(capsys, name, "--size", "12").splitlines()]
+    assert any(line.startswith("required state: not defined in bits; inputs are real numbers") for line in lines)
+    assert [line for line in lines if " at least " in line] == claims
+
+
+def test_growths_are_printed_as_such_and_numbers_where_there_are_any(capsys):
+    out = said(capsys, "is-tree", "--size", "16")
+    assert "bits: at least 13\n" in out
+    assert "bits with a chain of thought: at least 13\n" in out
+    assert "chain-of-thought tokens: 31 is enough\n" in out
+    assert "chain-of-thought tokens: 566 is enough\n" in out
+    assert "chain-of-thought tokens: O(n log n) is enough, constant not given\n" in out
+    assert "nan" not in out
+
+
 def test_one_reader_for_every_size(capsys):
     out = said(capsys, "dyck", "--size", "6", "--uniform", "--settings", "types=1")
     assert "any one deterministic recurrent reader for every size up to 6" in out
@@ -123,7 +152,9 @@ def test_a_sample_says_at_least(capsys):
         (["parity", "--size", "4", "--cut", "5"], "cut is 5; an input of parity of size 4 has 4 tokens"),
         (["parity", "--size", "40", "--cut", "all"], "parity: too many inputs of size 40 to list;"),
         (["parity", "--size", "4", "--uniform", "--cut", "2"], "uniform counts at every length at once"),
-        (["text", "--size", "8", "--cut", "all"], "text has no rule, so no bits are required"),
+        (["text", "--size", "8", "--cut", "all"], "text: the state that it requires is not defined in bits: no rule"),
+        (["in-context-regression", "--size", "8", "--cut", "2"], "not defined in bits: inputs are real numbers"),
+        (["in-context-regression", "--size", "2"], "size is 2; it must be at least inputs_dim, 3"),
     ],
 )
 def test_bad_input_is_one_line_with_status_2(arguments, message, capsys):

@@ -159,7 +159,6 @@ def test_doctor_says_which_kernel_would_run_and_why(capsys):
         (["train", "text", "--file", "DIRECTORY"], "is a directory; name one file"),
         (["train", "text", "--file", "SHORT"], "one window of size 256 needs 257: take a longer file"),
         (["train", "parity", "--time", "5 minutes"], "time is '5 minutes'; write a positive number of seconds"),
-        (["bounds", "text", "--size", "8"], "text has no rule, so no bits are required"),
         (["bounds", "dyck", "--size", "7"], "dyck: size is 7; it must be a positive multiple of 2"),
         (["generate", "--run", "RUN", "--prompt", ""], "the prompt needs at least one character"),
         (["generate", "--run", "RUN", "--length", "0"], "length must be at least 1"),

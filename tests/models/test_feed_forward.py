@@ -134,7 +134,7 @@ def test_packed_sequences_do_not_meet(kind):
     assert_close("logits", logits, torch.cat([model(first)[0], model(second)[0]], 1))
 
 
-@pytest.mark.parametrize(("kind", "carried"), [("gelu", 0), ("geglu", 0), ("rwkv4", 6), ("rwkv7", 6)])
+@pytest.mark.parametrize(("kind", "carried"), [("gelu", 0), ("relu", 0), ("geglu", 0), ("rwkv4", 6), ("rwkv7", 6)])
 def test_channel_mixing_carries_one_token_for_each_block(kind, carried):
     model = LanguageModel(vocabulary=11, width=6, stack="mingru*2", feed_forward_kind=kind)
     assert state_bits(model(tokens(2, 9))[1]) == 2 * 32 * (6 + carried)

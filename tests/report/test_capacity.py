@@ -2,9 +2,11 @@
 
 import dataclasses
 
-from statewise.report.capacity import capacity_cells, saturation_of
+import pytest
+
+from statewise.report.capacity import capacity_cells, every_string_was_read, render_capacity, saturation_of
 from statewise.report.interval import interval
-from statewise.report.summary import Row
+from statewise.report.summary import Row, summarise
 from statewise.report.verdict import Verdict
 from statewise.tasks import IndexLookup
 
@@ -21,11 +23,47 @@ def row(size, recovered, **changes):
 
 
 def test_a_row_says_what_was_recovered_of_what():
-    assert capacity_cells(row(8, [16.0, 16.0])) == ["gru", "8", "16.0 ±0.0", "15.0", "50.0 %", "64", "25.0 %"]
+    assert capacity_cells(row(8, [16.0, 16.0]), exact=False) == [
+        "gru",
+        "8",
+        "16.0 ±0.0",
+        "15.0",
+        "50.0 %",
+        "64",
+        "25.0 %",
+    ]
 
 
 def test_less_than_nothing_is_nothing():
-    assert capacity_cells(row(8, [-3.0]))[3:5] == ["0.0", "0.0 %"]
+    assert capacity_cells(row(8, [-3.0]), exact=False)[3:5] == ["0.0", "0.0 %"]
+
+
+def test_what_is_exact_has_no_limit():
+    assert capacity_cells(row(8, [16.0, 16.0]), exact=True)[2:4] == ["16.0 ±0.0", "exact"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "exact"),
+    [([5.0, 7.0], True), ([5.0, 6.9], False), ([4.9, 7.0], False)],
+    ids=["of every seed", "not of the second", "not of the first"],
+)
+def test_a_row_is_exact_where_every_string_was_read_for_every_seed(record, limits, exact):
+    task = IndexLookup(alphabet=16)
+    made = [record(task, "gru", seed, [(2, 1.0, 1.0, 64), (8, 1.0, 1.0, 64)]) for seed in range(2)]
+    made = [
+        dataclasses.replace(
+            each,
+            results=(
+                dataclasses.replace(each.results[0], recovered_bits=bits, recovered_at_least=limit),
+                dataclasses.replace(each.results[1], recovered_bits=20.0, recovered_at_least=19.0),
+            ),
+        )
+        for each, bits, limit in zip(made, [5.0, 7.0], limits, strict=True)
+    ]
+    summary = summarise(made)
+    assert [every_string_was_read(summary, row) for row in summary.rows] == [exact, False]
+    column = list(render_capacity(summary).columns[3].cells)
+    assert column == ["exact" if exact else f"{min(limits):.1f}", "19.0"]
 
 
 def test_the_saturation_point_is_where_strings_are_no_longer_whole():

@@ -16,7 +16,7 @@ Error = Literal["zero", "average under the task's sampler"]
 class Bound:
     """One number that is proved, and under which conditions.
 
-    value      the number; infinite where no finite amount is enough
+    value      the number; infinite where no finite amount is enough, NaN where `growth` stands in its place
     unit       of the value: bits (of state), accuracy (per scored token, in [0, 1]), channels, layers, …
     direction  requirement: no model of the kind in `holds_for` gets by with less of the unit, or reaches a
                higher accuracy. construction: a model that is written down gets by with this much, or
@@ -27,6 +27,10 @@ class Bound:
     holds_for  which models
     assumes    what else the proof uses; constants hidden in an O(·) are named here
     source     paper and theorem, or the argument
+    growth     how the number grows with the task's size n, as in "O(log n)", where no constant is proved; a verdict
+               needs a number, so none rests on it
+
+    A growth with a number beside it, and NaN without a growth, are UsageErrors.
 
     >>> print(Bound(
     ...     value=1.0, unit="bits", direction="requirement", error="zero",
@@ -42,6 +46,14 @@ class Bound:
     holds_for: str
     assumes: str
     source: str
+    growth: str = ""
+
+    def __post_init__(self) -> None:
+        if bool(self.growth) != math.isnan(self.value):
+            raise UsageError(
+                f"bound on {self.unit}: value is {self.value} and growth is {self.growth!r}; it must have a number, "
+                "or NaN and a growth"
+            )
 
     @property
     def claim(self) -> str:
@@ -49,6 +61,9 @@ class Bound:
         required, accuracy = self.direction == "requirement", self.unit == "accuracy"
         if math.isinf(self.value):
             return f"{self.unit}: no number is enough"
+        if self.growth:
+            inequality = f"at least {self.growth}" if required else f"{self.growth} is enough"
+            return f"{self.unit}: {inequality}, constant not given"
         # "at least" and "reached" stay true when rounded down, "at most" and "enough" when rounded up.
         rounding = ROUND_FLOOR if required != accuracy else ROUND_CEILING
         shown = Decimal(str(self.value)).quantize(Decimal("0.001"), rounding=rounding)
@@ -61,6 +76,24 @@ class Bound:
         """One line: the claim, its error, whom it binds, what it assumes, and where the proof is."""
         error = "zero error" if self.error == "zero" else self.error
         return f"{self.claim} ({error}); {self.holds_for}; assumes {self.assumes}; {self.source}"
+
+
+def enough_in_growth(growth: str, unit: str, *, holds_for: str, assumes: str, source: str) -> Bound:
+    """A construction whose size is proved up to a constant only.
+
+    >>> enough_in_growth("O(log n)", "channels", holds_for="two layers", assumes="nothing else", source="a paper").claim
+    'channels: O(log n) is enough, constant not given'
+    """
+    return Bound(
+        value=math.nan,
+        unit=unit,
+        direction="construction",
+        error="zero",
+        holds_for=holds_for,
+        assumes=assumes,
+        source=source,
+        growth=growth,
+    )
 
 
 def whole(where: str, name: str, value: int, *, least: int, multiple: int = 1) -> int:

@@ -2,6 +2,7 @@
 
 import math
 
+from statewise.bounds.attention import SEPARATIONS, one_layer_size
 from statewise.bounds.bound import Bound, whole
 
 
@@ -38,4 +39,30 @@ def required_bits(size: int, *, interleaved: bool = False) -> Bound:
         + ("an automaton reaches it" if interleaved else "keeping the first set reaches it"),
         assumes="the bits of each element side by side" if interleaved else "one set after the other",
         source=classes if interleaved else rows,
+    )
+
+
+def attention_layer_size(size: int, precision: int = 32) -> Bound:
+    """Width times heads that a model of one attention layer needs, in either layout: m / (3·(p + log2 2m)).
+
+    Proof: a set and its complement are a fooling set of 2^m for two parties who hold a set each. For attention any
+    places will do, so that interleaving, after which a recurrent reader needs three states, helps nothing here. See
+    `attention.one_layer_size`.
+
+    size       m, at least 1 (UsageError otherwise)
+    precision  p, bits of each number, at least 1 (UsageError otherwise)
+
+    Source: Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, Theorem 12 (Ω up to logarithms) through
+    Theorem 4.
+
+    >>> round(attention_layer_size(size=400).value, 1)
+    3.2
+    """
+    size = whole("disjointness.attention_layer_size", "size", size, least=1)
+    return one_layer_size(
+        size,
+        2 * size,
+        precision,
+        where="disjointness.attention_layer_size",
+        source=f"{SEPARATIONS}, Theorem 12 through Theorem 4",
     )

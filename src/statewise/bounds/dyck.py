@@ -5,6 +5,7 @@ n types of brackets, k the depth, N the size (brackets in the string), t a cut: 
 
 import math
 
+from statewise.bounds.attention import SEPARATIONS, one_layer_size
 from statewise.bounds.bound import Bound, whole
 from statewise.core.errors import UsageError
 
@@ -100,19 +101,16 @@ def attention_layer_size(size: int, types: int, depth: int, precision: int = 32)
     """
     where = "dyck.attention_layer_size"
     size, types, depth = _checked("attention_layer_size", size, types, depth)
-    precision = whole(where, "precision", precision, least=1)
     if not proved_for_attention(types, depth):
         raise UsageError(
             f"{where}: types is {types} and depth is {depth}; proved for at least 2 types and depth 2 only"
         )
-    return Bound(
-        value=(size / 2 - 1 + size / 2 * math.log2(types)) / (3 * (precision + math.log2(size))),
-        unit="width x heads",
-        direction="requirement",
-        error="zero",
-        holds_for="models of one attention layer, whatever their positions; no verdict at practical sizes",
-        assumes=f"numbers of {precision} bits, the protocol's constant 3 as published",
-        source="Bhattamishra et al. 2024, arXiv 2406.09347, Theorem 5 with Lemma 1, for two types",
+    return one_layer_size(
+        size / 2 - 1 + size / 2 * math.log2(types),
+        size,
+        precision,
+        where=where,
+        source=f"{SEPARATIONS}, Theorem 5 with Lemma 1, for two types",
     )
 
 

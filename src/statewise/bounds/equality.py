@@ -6,6 +6,7 @@ m the size (symbols in each string), k the alphabet, S bits of state after the f
 import math
 from fractions import Fraction
 
+from statewise.bounds.attention import SEPARATIONS, one_layer_size
 from statewise.bounds.bound import Bound, whole
 from statewise.core.errors import UsageError
 from statewise.tasks.equality import FORMS
@@ -91,6 +92,34 @@ def hash_accuracy(size: int, alphabet: int, state_bits: int) -> Bound:
         else f"the reader that compares the strings by a hash of {state_bits:,} bits",
         assumes="form random: the second string is the first, or uniform and independent, with equal chance",
         source="a reader written down",
+    )
+
+
+def attention_layer_size(size: int, alphabet: int, precision: int = 32) -> Bound:
+    """Width times heads that a model of one attention layer needs, for random strings: m·log2 k / (3·(p + log2 T)).
+
+    Proof: pairs of equal strings are a fooling set of k^m for two parties who hold a string each; T = 2m + 1 tokens.
+    See `attention.one_layer_size`.
+
+    size       m, at least 1 (UsageError otherwise)
+    alphabet   k, at least 2 (UsageError otherwise)
+    precision  p, bits of each number, at least 1 (UsageError otherwise)
+
+    Where unequal strings differ in one place log2 k bits are enough for the parties, and little follows.
+
+    Source: Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, Theorem 12 (Ω up to logarithms) through
+    Theorem 4.
+
+    >>> round(attention_layer_size(size=400, alphabet=2).value, 1)
+    3.2
+    """
+    size, alphabet = _checked("attention_layer_size", size, alphabet)
+    return one_layer_size(
+        size * math.log2(alphabet),
+        2 * size + 1,
+        precision,
+        where="equality.attention_layer_size",
+        source=f"{SEPARATIONS}, Theorem 12 through Theorem 4, for two symbols",
     )
 
 

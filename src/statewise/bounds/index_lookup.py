@@ -9,6 +9,7 @@ import math
 from fractions import Fraction
 
 from statewise.bounds.bound import Bound, whole
+from statewise.core.errors import UsageError
 
 
 def required_bits(size: int, alphabet: int) -> Bound:
@@ -142,6 +143,39 @@ def attention_width(size: int, alphabet: int) -> Bound:
         holds_for="one attention layer, one head, positions as ±1 binary codes",
         assumes="numbers of O(log n) bits, constant hidden; no normalisation; one ReLU layer reads the bits",
         source="Bhattamishra et al. 2024, arXiv 2406.09347, Theorem 1, with binary codes as addresses",
+    )
+
+
+def required_bits_beside_recall(size: int, alphabet: int) -> Bound:
+    """Bits of state that a reader still needs where a tool answers associative recall for it: ⌊n/2⌋ − 3.
+
+    Proof: write one symbol at every second place and any of two others between. Asked what first follows a symbol, the
+    tool says for each of the two whether it occurs, and for the third what stands at the third place: 3 bits on the
+    string. What remains of ⌊n/2⌋ bits has to be in the state, however often the tool is asked.
+
+    size      n, at least 1 (UsageError otherwise); the value is 0 up to n = 7
+    alphabet  k, at least 3 (UsageError: with two symbols the argument has none to put between)
+
+    A search by regular expressions, or one attention layer, is enough instead: `chain_of_thought`.
+
+    Source: Wen, Dang, Lyu 2024, arXiv 2402.18510, Proposition 5.1 (O(log n) bits are too few), made explicit here.
+
+    >>> required_bits_beside_recall(size=64, alphabet=16).value
+    29.0
+    """
+    size, alphabet = _checked("required_bits_beside_recall", size, alphabet)
+    if alphabet < 3:
+        raise UsageError(
+            f"index_lookup.required_bits_beside_recall: alphabet is {alphabet}; it must be an integer of at least 3"
+        )
+    return Bound(
+        value=float(max(0, size // 2 - 3)),
+        unit="bits with a tool for recall",
+        direction="requirement",
+        error="zero",
+        holds_for="any deterministic recurrent reader with a tool for associative recall, and any chain of thought",
+        assumes="the tool says what first follows one symbol, or that it does not occur; not attained",
+        source="Wen et al. 2024, arXiv 2402.18510, Proposition 5.1, made explicit: the tool tells 3 bits",
     )
 
 

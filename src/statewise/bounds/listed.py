@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from statewise.bounds.defined import require_bits
 from statewise.bounds.futures import PAST_THE_END, Ints
 from statewise.core.errors import UsageError
 from statewise.tasks import UNSCORED, Batch, Task
@@ -28,8 +29,7 @@ class Answered(NamedTuple):
 
 def every_input(task: Task, size: int) -> Answered:
     """Every input of one size. Raises UsageError where they are too many, or `solve` does not give the targets."""
-    if task.measure != "accuracy":
-        raise UsageError(f"{task.name} has no rule, so no states are required")
+    require_bits(task)
     task.check_size(size)
     require_own_rule(task, size)
     inputs = task.inputs(size)
@@ -55,8 +55,7 @@ def sampled_inputs(task: Task, size: int, cut: int, prefixes: int) -> Answered:
 
     Only those that are `valid` are kept, at whatever size has as many tokens; the examples are among them.
     """
-    if task.measure != "accuracy":
-        raise UsageError(f"{task.name} has no rule, so no states are required")
+    require_bits(task)
     task.check_size(size)
     require_own_rule(task, size)
     first = task.examples("train", seed=0, start=0, count=prefixes, size=size).tokens

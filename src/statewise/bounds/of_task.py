@@ -19,9 +19,12 @@ from statewise.bounds import (
     missing_duplicate,
     nearest_neighbour,
     parity,
+    real_dimension,
     recall,
 )
 from statewise.bounds.bound import Bound
+from statewise.bounds.defined import require_bits, why_not_in_bits
+from statewise.bounds.other_models import other_models
 from statewise.core.errors import UsageError
 from statewise.tasks import (
     MQAR,
@@ -36,9 +39,11 @@ from statewise.tasks import (
     Equality,
     EvenPairs,
     FuzzyRecall,
+    InContextRegression,
     IndexLookup,
     Induction,
     IsTree,
+    LinearAttentionTeacher,
     Majority,
     MajorityCount,
     MissingDuplicate,
@@ -62,13 +67,6 @@ def _missing_duplicate(task: MissingDuplicate, size: int) -> Bound:
     if task.layout == "chomsky":
         return missing_duplicate.masked_bits(task.alphabet)
     return missing_duplicate.broken_off_bits(size, task.alphabet)
-
-
-def _further_dyck(task: Dyck, size: int) -> list[Bound]:
-    every_length = dyck.required_bits_all_lengths(task.types, task.depth)
-    if not dyck.proved_for_attention(task.types, task.depth):
-        return [every_length]
-    return [every_length, dyck.attention_layer_size(size, task.types, task.depth)]
 
 
 REQUIRED: dict[type[Task], Callable[[Any, int], Bound]] = {
@@ -100,7 +98,6 @@ REQUIRED: dict[type[Task], Callable[[Any, int], Bound]] = {
     Permutations: lambda task, size: groups.required_bits(size, task.order),
 }
 FURTHER: dict[type[Task], Callable[[Any, int], list[Bound]]] = {
-    IndexLookup: lambda task, size: [index_lookup.attention_width(size, task.alphabet)],
     NearestNeighbour: lambda task, size: [nearest_neighbour.enough_bits(size, task.bits, task.labels)],
     AssociativeRecall: lambda task, size: [
         recall.cut_enough_bits(size, task.keys, task.values),
@@ -117,9 +114,14 @@ FURTHER: dict[type[Task], Callable[[Any, int], list[Bound]]] = {
     ),
     Majority: lambda task, size: [histograms.histogram_bits(size, task.alphabet)],
     MajorityCount: lambda task, size: [histograms.histogram_bits(size, task.alphabet)],
-    Dyck: _further_dyck,
+    Dyck: lambda task, _size: [dyck.required_bits_all_lengths(task.types, task.depth)],
     Parity: lambda _task, _size: [parity.cannot_at_all_lengths()],
     EvenPairs: lambda _task, _size: [automata.even_pairs_bits_all_lengths()],
+    InContextRegression: lambda task, _size: [
+        real_dimension.regression(task.inputs_dim, task.outputs_dim),
+        real_dimension.one_gradient_step(task.inputs_dim, task.outputs_dim),
+    ],
+    LinearAttentionTeacher: lambda task, size: [real_dimension.linear_attention(size, task.dim)],
 }
 BEST_ACCURACY: dict[type[Task], Callable[[Any, int, int], Bound]] = {
     IndexLookup: lambda task, size, bits: index_lookup.best_accuracy(size, task.alphabet, bits),
@@ -135,21 +137,21 @@ BEST_ACCURACY: dict[type[Task], Callable[[Any, int, int], Bound]] = {
 def required_bits(task: Task, size: int) -> Bound:
     """Bits of state that any recurrent reader needs to be right on every input of this size.
 
-    A task without a rule, one without a closed form, and a size that the task does not have are UsageErrors.
+    A task for which bits are not defined (text, real vectors), one without a closed form, and a size that the task does
+    not have are UsageErrors.
     Sources and proofs: with the formulas, in the modules of REQUIRED.
 
     >>> required_bits(IndexLookup(alphabet=16), size=32).value
     128.0
     """
-    if task.measure != "accuracy":
-        raise UsageError(f"{task.name} has no rule, so no bits are required: bounds are known for {_known()}")
+    require_bits(task)
     if type(task) not in REQUIRED:
         raise UsageError(
             f"required_bits: no closed form is proved for {task.name}, only for {_known()}; count_required_bits counts "
             "it at small sizes"
         )
     task.check_size(size)
-    return REQUIRED[type(task)](task, size)
+    return _with_a_number(REQUIRED[type(task)](task, size))
 
 
 def best_accuracy(task: Task, size: int, state_bits: int) -> Bound | None:
@@ -165,7 +167,7 @@ def best_accuracy(task: Task, size: int, state_bits: int) -> Bound | None:
     True
     """
     proved = BEST_ACCURACY.get(type(task))
-    return None if proved is None else proved(task, size, state_bits)
+    return None if proved is None else _with_a_number(proved(task, size, state_bits))
 
 
 def limit_at_all_lengths(task: Task, *, non_negative_decay: bool, positions: str) -> Bound | None:
@@ -189,15 +191,30 @@ def limit_at_all_lengths(task: Task, *, non_negative_decay: bool, positions: str
 
 
 def bounds_of(task: Task, size: int) -> list[Bound]:
-    """Everything that is proved about the task at this size, required bits first, in the order to print.
+    """Everything that is proved about the task at this size, in the order to print.
 
-    Raises as `required_bits` does. Limits on accuracy need a number of state bits: see `best_accuracy`.
+    Required bits come first, then what is enough, then what attention, a chain of thought or a tool changes. Where bits
+    are not defined real dimensions take their place, and nothing is proved about text. Raises as `required_bits` does
+    otherwise. Limits on accuracy need a number of state bits: see `best_accuracy`.
 
-    >>> [bound.claim for bound in bounds_of(IndexLookup(alphabet=16), size=64)]
+    >>> [bound.claim for bound in bounds_of(IndexLookup(alphabet=16), size=64)][:2]
     ['bits: at least 256', 'channels: 16 is enough']
+    >>> bounds_of(InContextRegression(), size=12)[0].claim
+    'real dimensions: at least 9'
     """
-    further = FURTHER.get(type(task))
-    return [required_bits(task, size), *([] if further is None else further(task, size))]
+    task.check_size(size)
+    also = FURTHER.get(type(task))
+    further = [] if also is None else also(task, size)
+    if why_not_in_bits(task) is not None:
+        return further
+    required = required_bits(task, size)
+    return [required, *further, *other_models(task, size, required)]
+
+
+def _with_a_number(bound: Bound) -> Bound:
+    """The bound, which a verdict is to rest on."""
+    assert not bound.growth, f"{bound.claim}: no verdict can rest on it"
+    return bound
 
 
 def _known() -> str:

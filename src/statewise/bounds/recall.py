@@ -6,6 +6,7 @@ n the pairs that are shown, K the keys, v the values, S bits of state after the 
 import math
 from fractions import Fraction
 
+from statewise.bounds.attention import SEPARATIONS
 from statewise.bounds.bound import Bound, whole
 from statewise.core.errors import UsageError
 
@@ -132,6 +133,42 @@ def mqar_enough_bits(size: int, keys: int, values: int, *, replace_values: bool 
     91
     """
     return enough_bits(size, keys, values, replace_values=replace_values)
+
+
+def attention_width(size: int, keys: int, values: int) -> Bound:
+    """Channels with which two attention layers of one head are right on every list of pairs: O(log n + log K + log v).
+
+        value = 2b + c + a + 1,   b = max(1, ⌈log2 K⌉), c = ⌈log2 v⌉, a = max(1, ⌈log2 n⌉):
+        key bits, key bits copied, value bits, number of the pair, and a mark on values
+
+    Proof: codes are ±1 over the root of their length, so that two of length a have an inner product of at most 1 − 2/a.
+    Layer 1: a value attends to the key with its pair's number, and not to itself for its mark; a ReLU layer rounds what
+    it copies. Layer 2: a query attends to the marked token whose copied key is its own, where each bit of the value is
+    read off at 1/2. Logits grow as the code's length times the logarithm of the tokens.
+
+    size    n, at least 1 and at most K (UsageError otherwise)
+    keys    K, at least 1 (UsageError otherwise)
+    values  v, at least 2 (UsageError otherwise)
+
+    A construction, no less is excluded: whether one narrow layer is enough is open.
+
+    Source: the two layers above; Bhattamishra, Hahn, Blunsom, Kanade 2024, arXiv 2406.09347, Theorem 7, with binary
+    codes, and matching on values alone.
+
+    >>> attention_width(size=64, keys=64, values=16).value
+    23.0
+    """
+    size, keys, values = _sizes_of("attention_width", size, keys, values)
+    key, pair = (max(1, (count - 1).bit_length()) for count in (keys, size))
+    return Bound(
+        value=float(2 * key + (values - 1).bit_length() + pair + 1),
+        unit="channels",
+        direction="construction",
+        error="zero",
+        holds_for="two causal attention layers of one head, pairs numbered by ±1 binary codes",
+        assumes="numbers of O(log n) bits, constant hidden; no normalisation; a ReLU layer rounds after each",
+        source=f"two layers written down; {SEPARATIONS}, Theorem 7 (O(log n), two heads), with binary codes",
+    )
 
 
 def best_accuracy(size: int, values: int, state_bits: int, *, replace_values: bool = True) -> Bound:

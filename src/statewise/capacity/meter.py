@@ -10,157 +10,150 @@ since H(x_p) = log2 k exactly, the places are independent, and a predictor's cro
 conditional entropy. Q is the model's softmax over the k symbols mixed with the uniform distribution,
 (1 − ε) Q + ε/k, so that one confident mistake costs at most log2(k/ε) bits. The string is the unit of resampling.
 
+E is over strings. Of random ones the mean is an estimate, and claims need its confidence limit. Where every one of the
+k^n strings is read once, the mean is E itself, and the inequality holds for it with no statistics.
+
 Only the bytes cross over: structure and shapes of the state are those that another copy has after as many
-symbols 0, and a position counter is what has the same value there.
+symbols 0, and a position counter is what has the same value there. The sequences of a batch must be computed apart
+from each other, as they are in training; which string stands where in it is random.
 
 The measure is what random access recovers, not all that is held: a state that keeps only a parity reads 0.
 """
 
 import copy
-import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from statewise.capacity.intervals import lower_limit
+from statewise.capacity.nested import check_batch, filled, tensors_of
+from statewise.capacity.reading import Reading, chance_of, reading_of
+from statewise.capacity.running import check_logits, one_step, state_after
+from statewise.capacity.strings import strings_to_read
 from statewise.core.errors import UsageError
 from statewise.core.state import from_bytes, leaves, map_state, state_bits, to_bytes
-from statewise.models import LanguageModel, ModelState
+from statewise.models import ModelState
 from statewise.tasks import IndexLookup
-
-MIX = 0.01
-"""ε: fixed beforehand. A perfect reader loses log2(1/(1 − ε + ε/k)) < 0.015 bits a symbol by it."""
-
-CHANCE_OF_A_FALSE_CLAIM = 0.05
-"""That some limit of a ladder of sizes lies above its expectation: each size takes an equal share (Bonferroni)."""
 
 MOST_BRANCHES = 4096
 """Sequences that are stepped at once while every place is asked."""
 
-
-@dataclass(frozen=True)
-class Reading:
-    """One measurement of one model at one size.
-
-    recovered_bits  mean over strings of the bits read back; an estimate, may be negative for a bad predictor
-    at_least        lower confidence limit (over strings) of its expectation: the number for claims
-    state_bits      bits of the serialised state at the cut, 8 × bytes, position counters not included; None where
-                    what was measured has no state to count
-    counter_bits    bits of position counters, a function of how many tokens were read
-    required_bits   n · log2 k, what reading back everything amounts to
-    strings         how many strings were drawn
-    """
-
-    size: int
-    alphabet: int
-    recovered_bits: float
-    at_least: float
-    state_bits: int | None
-    counter_bits: int
-    required_bits: float
-    strings: int
-
-    @property
-    def utilisation(self) -> float | None:
-        """recovered / state bits; 0 for a state of no bits, None for one that was not counted."""
-        if self.state_bits is None:
-            return None
-        return self.recovered_bits / self.state_bits if self.state_bits else 0.0
+MOST_READ = 1024
+"""Strings that are read at once."""
 
 
 def measure(
-    model: Callable[[Tensor], Any],
+    model: Any,
     *,
     alphabet: int = 16,
     sizes: tuple[int, ...] = (8, 16, 32),
-    strings: int = 256,
+    strings: int | None = 256,
     seed: int = 0,
 ) -> list[Reading]:
     """Read index lookup back out of `model`'s state, at each size.
 
-    model     trained on `IndexLookup(alphabet)`: symbols 0 … k-1, the query of place p is token k + p. With
-              `step(token, state)`, as LanguageModel has, its state is counted; any other callable, tokens (B, T) int64
-              → logits (B, T, V), is asked each place after the whole string, and its state is not counted
+    model     trained on `IndexLookup(alphabet)`: symbols 0 … k-1, the query of place p is token k + p. Its state is
+              counted where it has `step(token, state)`: token (B,) int64 → logits (B, V) and the state, tensors with
+              the batch as first axis in tuples, lists and dicts. The string is read by calling it where that gives
+              (logits, state), and else step by step from `initial_state(batch_size)`, or from None without it.
+              Any other callable, tokens (B, T) int64 → logits (B, T, V), is asked each place after the whole string,
+              and its state is not counted
     alphabet  k, at least 2
-    strings   how many random strings, at least 2; the confidence limit tightens with their number
+    strings   how many random strings, at least 2; the confidence limit tightens with their number. None is every
+              string, each once, which the 2^16 that can be read must hold (UsageError otherwise); so is any number of
+              at least k^n. The reading is then exact
 
     The limits hold at all sizes together with 95 % confidence. O(strings · Σ size²) steps for a recurrent model.
 
+    >>> from statewise.models import LanguageModel
     >>> model = LanguageModel(vocabulary=6, width=2)
-    >>> [reading.state_bits for reading in measure(model, alphabet=4, sizes=(2,), strings=8)]
-    [64]
+    >>> [(reading.state_bits, reading.exact) for reading in measure(model, alphabet=4, sizes=(2,), strings=None)]
+    [(64, True)]
     """
     task = IndexLookup(alphabet=alphabet)
+    if not (hasattr(model, "step") or callable(model)):
+        raise UsageError(
+            f"capacity: the model is a {type(model).__name__}; it must have step(token, state), or be a callable "
+            "tokens (B, T) -> logits (B, T, V)"
+        )
     read: Callable[..., Reading] = read_index_lookup if hasattr(model, "step") else read_without_state
-    return [read(model, task, size, strings=strings, seed=seed, among=len(sizes)) for size in sizes]
+    readings = []
+    for size in sizes:
+        try:
+            readings.append(read(model, task, size, strings=strings, seed=seed, among=len(sizes)))
+        except IndexError as error:
+            raise UsageError(
+                f"capacity: the model failed on a string of {size} symbols: {error}. With alphabet {alphabet} and size "
+                f"{size} tokens run to {alphabet + size - 1}, so its vocabulary must be at least {alphabet + size}"
+            ) from error
+    return readings
 
 
 @torch.no_grad()
 def read_index_lookup(
-    model: LanguageModel, task: IndexLookup, size: int, *, strings: int, seed: int, among: int = 1
+    model: Any, task: IndexLookup, size: int, *, strings: int | None, seed: int, among: int = 1
 ) -> Reading:
-    """The meter at one size, on strings of the capacity split, which nothing is trained or selected on.
+    """The meter at one size on a model with a state, on strings of the capacity split, which nothing is trained or
+    selected on, or on every string.
 
     among  how many sizes are measured: the confidence of the limit is that of all together
     """
-    symbols = draw_strings(task, size, strings, seed)
-    fresh = copy.deepcopy(model)
-    plain = copy.deepcopy(model)(torch.zeros_like(symbols))[1]
-    state = from_bytes(to_bytes(model(symbols)[1]), like=plain)
-    chances = torch.cat(list(ask_every_place(fresh, state, symbols, task.alphabet)))
-    held, counters = count_state_bits(state, other=plain)
-    return reading_of(chances, task.alphabet, held, counters, among)
+    symbols, exact = strings_to_read(task, size, strings, seed)
+    untouched = copy.deepcopy(model)
+    pieces = [read_some(model, untouched, some, task.alphabet) for some in symbols.split(MOST_READ)]
+    everything, counts = pieces[0].bits, map(all, zip(*(piece.counters for piece in pieces), strict=True))
+    apart = sum(bits for bits, counter in zip(everything, counts, strict=True) if counter)
+    chances = torch.cat([piece.chances for piece in pieces])
+    return reading_of(chances, task.alphabet, sum(everything) - apart, apart, among, exact=exact)
+
+
+class Piece(NamedTuple):
+    """Some of the strings, read.
+
+    chances   (strings, n), given to the true symbols, mixed already
+    bits      of one sequence, for each tensor of the state
+    counters  whether that tensor counts
+    """
+
+    chances: Tensor
+    bits: list[int]
+    counters: list[bool]
+
+
+def read_some(model: Any, untouched: Any, symbols: Tensor, alphabet: int) -> Piece:
+    """Read strings with `model`, hand its state over as bytes, and ask a copy of `untouched`, which saw no string."""
+    fresh = copy.deepcopy(untouched)
+    like = state_after(copy.deepcopy(untouched), torch.zeros_like(symbols), alphabet)
+    check_batch(like, len(symbols))
+    plain = tuple(leaf for _, leaf in tensors_of(like, like=like))
+    seen = tuple(leaf for _, leaf in tensors_of(state_after(model, symbols, alphabet), like=like))
+    held = from_bytes(to_bytes(seen), like=plain)
+    chances = torch.cat(list(ask_every_place(fresh, held, like, symbols, alphabet)))
+    return Piece(chances, [state_bits(leaf) for leaf in held], counters_of(held, plain))
 
 
 @torch.no_grad()
 def read_without_state(
-    model: Callable[[Tensor], Tensor], task: IndexLookup, size: int, *, strings: int, seed: int, among: int = 1
+    model: Callable[[Tensor], Tensor],
+    task: IndexLookup,
+    size: int,
+    *,
+    strings: int | None,
+    seed: int,
+    among: int = 1,
 ) -> Reading:
     """The meter on tokens (B, T) → logits (B, T, V): every string with every query behind it, as one sequence."""
-    symbols = draw_strings(task, size, strings, seed)
+    symbols, exact = strings_to_read(task, size, strings, seed)
     queries = task.alphabet + torch.arange(size)
     pieces = []
     for some in symbols.split(max(1, MOST_BRANCHES // size)):
         asked = torch.cat([some.repeat_interleave(size, 0), queries.repeat(len(some))[:, None]], 1)
         logits = model(asked)
-        if not isinstance(logits, Tensor) or logits.ndim != 3 or logits.shape[-1] < task.alphabet:
-            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise UsageError(
-                f"capacity: the model must give logits (B, T, V) with V at least the alphabet, {task.alphabet}, for "
-                f"tokens {tuple(asked.shape)}; it gave {got}. A model with a state needs a method step(token, state)."
-            )
+        check_logits(logits, asked, task.alphabet)
         pieces.append(chance_of(logits[:, -1], some, task.alphabet))
-    return reading_of(torch.cat(pieces), task.alphabet, None, 0, among)
-
-
-def draw_strings(task: IndexLookup, size: int, strings: int, seed: int) -> Tensor:
-    """Random strings (strings, n) of the capacity split."""
-    if strings < 2:
-        raise UsageError(f"capacity: strings is {strings}; a confidence limit needs at least 2")
-    return task.examples("capacity", seed=seed, start=0, count=strings, size=size).tokens[:, :size]
-
-
-def reading_of(chances: Tensor, alphabet: int, state_bits: int | None, counter_bits: int, among: int) -> Reading:
-    """The reading from the chances (strings, n) given to the true symbols, mixed already."""
-    strings, size = chances.shape
-    per_string = (math.log2(alphabet) + torch.log2(chances)).sum(1).tolist()
-    low, high = size * math.log2(MIX), size * math.log2(alphabet)
-    confidence = 1 - CHANCE_OF_A_FALSE_CLAIM / among
-    return Reading(
-        size=size,
-        alphabet=alphabet,
-        recovered_bits=math.fsum(per_string) / strings,
-        at_least=lower_limit(per_string, low=low, high=high, confidence=confidence),
-        state_bits=state_bits,
-        counter_bits=counter_bits,
-        required_bits=high,
-        strings=strings,
-    )
+    return reading_of(torch.cat(pieces), task.alphabet, None, 0, among, exact=exact)
 
 
 def count_state_bits(state: ModelState, *, other: ModelState | None = None) -> tuple[int, int]:
@@ -171,34 +164,37 @@ def count_state_bits(state: ModelState, *, other: ModelState | None = None) -> t
     A counter is an integer tensor that is the same for every sequence of the batch, whatever they say: a place,
     a cache's first token. It is a function of how much was read, so it holds nothing about what was read.
     """
-    everything = state_bits(state)
-    counters = [
-        leaf
-        for leaf, twin in zip(leaves(state), leaves(state if other is None else other), strict=True)
-        if not leaf.is_floating_point() and not leaf.is_complex() and bool((leaf == twin[:1]).all())
+    held = list(leaves(state))
+    counters = counters_of(held, held if other is None else leaves(other))
+    apart = sum(state_bits(leaf) for leaf, counter in zip(held, counters, strict=True) if counter)
+    return state_bits(state) - apart, apart
+
+
+def counters_of(held: Iterable[Tensor], others: Iterable[Tensor]) -> list[bool]:
+    """Which tensors of a state count, going by them after as many other tokens."""
+    return [
+        not leaf.is_floating_point() and not leaf.is_complex() and bool((leaf == other[:1]).all())
+        for leaf, other in zip(held, others, strict=True)
     ]
-    apart = sum(map(state_bits, counters))
-    return everything - apart, apart
 
 
-def ask_every_place(model: LanguageModel, state: ModelState, symbols: Tensor, alphabet: int) -> Iterator[Tensor]:
-    """Chance given to the true symbol at every place: pieces of (strings, n), in the order of the strings."""
+def ask_every_place(
+    model: Any, held: tuple[Tensor, ...], like: Any, symbols: Tensor, alphabet: int
+) -> Iterator[Tensor]:
+    """Chance given to the true symbol at every place: pieces of (strings, n), in the order of the strings.
+
+    held  the tensors of the state
+    like  a state whose structure they are put into
+    """
     strings, size = symbols.shape
     queries = alphabet + torch.arange(size)
     piece = max(1, MOST_BRANCHES // size)
     for begin in range(0, strings, piece):
         some = slice(begin, begin + piece)
-        count = len(symbols[some])
-        branches = map_state(partial(branch, some=some, copies=size), state)
-        logits, _ = model.step(queries.repeat(count), branches)
+        branches = map_state(partial(branch, some=some, copies=size), held)
+        tokens = queries.repeat(len(symbols[some]))
+        logits, _ = one_step(model, tokens, filled(like, iter(branches)), alphabet)
         yield chance_of(logits, symbols[some], alphabet)
-
-
-def chance_of(logits: Tensor, symbols: Tensor, alphabet: int) -> Tensor:
-    """Chance given to the true symbol at every place (strings, n), mixed, from logits (strings · n, V)."""
-    predicted = F.softmax(logits[:, :alphabet].double(), -1)
-    true = predicted.gather(1, symbols.reshape(-1, 1)).view(symbols.shape)
-    return (1 - MIX) * true + MIX / alphabet
 
 
 def branch(leaf: Tensor, *, some: slice, copies: int) -> Tensor:

@@ -16,6 +16,7 @@ from statewise.bounds.count_states import (
     profile_states,
     worst_cut,
 )
+from statewise.bounds.defined import why_not_in_bits
 from statewise.bounds.listed import sizes_below
 from statewise.bounds.of_task import REQUIRED
 from statewise.bounds.uniform import UniformStates, bound_of_uniform, uniform_states
@@ -81,7 +82,10 @@ class Bounds:
 
     def _sections(self, task: Task) -> Iterator[Iterator[str]]:
         """Blocks of lines: the closed forms, then what is counted."""
-        closed = type(task) in REQUIRED or task.measure != "accuracy"
+        undefined = why_not_in_bits(task)
+        if undefined is not None:
+            yield iter([f"required state: not defined in bits; {undefined}"])
+        closed = type(task) in REQUIRED or undefined is not None
         if closed:
             found = bounds_of(task, self.size)
             limit = None if self.state_bits is None else best_accuracy(task, self.size, self.state_bits)

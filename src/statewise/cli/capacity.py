@@ -1,15 +1,18 @@
 """statewise capacity: how many bits of a random string can be read back out of a trained model's state."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
+from statewise.capacity import check_strings
 from statewise.cli.compare import run_watched
 from statewise.cli.console import console
 from statewise.core.errors import UsageError
 from statewise.core.optional import require
 from statewise.report import render_capacity, saturation, summarise, write_page
 from statewise.report.table import missing_line
-from statewise.studies import Comparison
+from statewise.studies import Comparison, RunConfig
+from statewise.tasks import IndexLookup
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,9 @@ class Capacity:
     """Symbols, at least 2: a string of n has n · log2(alphabet) bits."""
     sizes: tuple[int, ...] = (8, 16, 32)
     """Lengths of the strings."""
+    strings: int | Literal["all"] = 256
+    """Random strings to read back at each size, or all: exact, and possible up to alphabet^size = 65,536. A number that
+    reaches alphabet^size is all, too."""
     seeds: tuple[int, ...] = (0, 1, 2)
     """One run for each; three or more give an interval."""
     steps: int | None = None
@@ -50,7 +56,7 @@ class Capacity:
         """Everything that the command does; returns its exit status."""
         if self.workers is not None and self.workers < 1:
             raise UsageError(f"capacity: workers is {self.workers}; it must be at least 1")
-        plan = self.comparison().plan()
+        plan = self.plan()
         if self.page:
             for module in ("matplotlib", "jinja2"):
                 require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
@@ -66,10 +72,19 @@ class Capacity:
             out.print(f"  {line}", soft_wrap=True)
         out.print(
             "  At least: a limit that holds for all sizes of a seed together with 95 % confidence over strings "
-            "(empirical Bernstein, Bonferroni); the lowest of the seeds.",
+            "(empirical Bernstein, Bonferroni); the lowest of the seeds. Exact: every string was read, so the number "
+            "is the expectation itself.",
             soft_wrap=True,
         )
         return 0 if not any(record.status == "crashed" for record in records) else 1
+
+    def plan(self) -> list[RunConfig]:
+        """The runs, with the strings that are read back after training."""
+        plan = self.comparison().plan()
+        strings = None if self.strings == "all" else self.strings
+        for size in self.sizes:
+            check_strings(IndexLookup(alphabet=self.alphabet), size, strings)
+        return [replace(run, evaluation=replace(run.evaluation, strings=strings)) for run in plan]
 
     def comparison(self) -> Comparison:
         """The runs of `compare` that this asks for."""

@@ -5,6 +5,7 @@ from rich.table import Table
 
 from statewise.report.summary import Row, Summary
 from statewise.report.table import share_of, spread
+from statewise.tasks import from_identity
 
 EVERYTHING = 0.98
 """Share of a string's bits from which on it counts as held: mixing in the uniform distribution costs a perfect reader
@@ -19,18 +20,36 @@ def measured(summary: Summary) -> list[Row]:
 
 
 def render_capacity(summary: Summary) -> Table:
-    """Model, size, recovered bits (mean over seeds), the lowest limit of any seed, state bits and their quotient."""
+    """Model, size, recovered bits (mean over seeds), the lowest limit of any seed (or that there is nothing to limit),
+    state bits and their quotient.
+    """
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in HEADINGS:
         table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     rows = measured(summary)
     for i, row in enumerate(rows):
-        table.add_row(*capacity_cells(row), end_section=i + 1 == len(rows) or rows[i + 1].stack != row.stack)
+        cells = capacity_cells(row, exact=every_string_was_read(summary, row))
+        table.add_row(*cells, end_section=i + 1 == len(rows) or rows[i + 1].stack != row.stack)
     return table
 
 
-def capacity_cells(row: Row) -> list[str]:
-    """One row's texts, in the order of HEADINGS."""
+def every_string_was_read(summary: Summary, row: Row) -> bool:
+    """Whether all seeds' recovered bits are exact: only then is a limit as high as what it limits."""
+    results = [
+        result
+        for record in summary.records
+        if record.config["model"]["stack"] == row.stack and from_identity(record.config["task"]) == row.task
+        for result in record.results
+        if result.size == row.size
+    ]
+    return all(result.recovered_at_least == result.recovered_bits for result in results)
+
+
+def capacity_cells(row: Row, *, exact: bool) -> list[str]:
+    """One row's texts, in the order of HEADINGS; what is exact has no limit.
+
+    exact  whether every string was read
+    """
     assert row.recovered is not None
     assert row.recovered_at_least is not None
     assert row.required_bits is not None
@@ -38,7 +57,7 @@ def capacity_cells(row: Row) -> list[str]:
         row.stack,
         str(row.size),
         spread(row.recovered, 1),
-        f"{max(0.0, row.recovered_at_least):,.1f}",
+        "exact" if exact else f"{max(0.0, row.recovered_at_least):,.1f}",
         share_of(row.recovered.mean, row.required_bits),
         f"{row.state_bits:,}",
         share_of(row.recovered.mean, row.state_bits),

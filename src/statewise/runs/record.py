@@ -13,9 +13,9 @@ STATUSES = ("finished", "diverged", "crashed")
 class Result:
     """Measurements at one size, on the test split.
 
-    loss                nats per scored token
-    token_accuracy      of scored tokens
-    sequence_accuracy   of sequences with every scored token right
+    loss                per scored token, in nats, or squared error per channel where tokens are vectors
+    token_accuracy      of scored tokens; None where tokens are vectors
+    sequence_accuracy   of sequences with every scored token right; None where tokens are vectors
     sequences           how many were scored
     state_bits          carried after `cut` tokens, one sequence, position counters not included
     counter_bits        position counters
@@ -25,8 +25,8 @@ class Result:
 
     size: int
     loss: float
-    token_accuracy: float
-    sequence_accuracy: float
+    token_accuracy: float | None
+    sequence_accuracy: float | None
     sequences: int
     state_bits: int
     counter_bits: int

@@ -10,7 +10,7 @@ from statewise.core.errors import UsageError, pick
 from statewise.models import ModelConfig, parse_stack
 from statewise.studies.presets import PRESETS, Preset
 from statewise.studies.run_config import EvaluationConfig, RunConfig
-from statewise.tasks import TASKS, Task, Text, configure
+from statewise.tasks import TASKS, Task, Text, VectorTask, configure
 from statewise.training import TrainingConfig
 
 V = TypeVar("V")
@@ -102,6 +102,7 @@ class Comparison:
         positions = chosen(self.positions, preset.positions)
         return ModelConfig(
             vocabulary=task.vocabulary(largest),
+            channels=task.channels if isinstance(task, VectorTask) else None,
             width=chosen(self.width, preset.width),
             stack=stack,
             depth=chosen(self.depth, preset.depth),
@@ -110,6 +111,7 @@ class Comparison:
             expansion=chosen(self.expansion, preset.expansion),
             conv=chosen(self.conv, preset.conv),
             feed_forward=preset.feed_forward,
+            norm=preset.norm,
         )
 
     def _training(self, preset: Preset, sizes: tuple[int, ...]) -> TrainingConfig:

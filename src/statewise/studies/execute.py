@@ -10,7 +10,7 @@ from statewise.capacity import count_state_bits, read_index_lookup
 from statewise.core.events import Sink, Tee
 from statewise.core.random import child_seed, seeded
 from statewise.mixers import find_mixer
-from statewise.models import LanguageModel, save_model
+from statewise.models import Backbone, LanguageModel, build_model, save_model
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
 from statewise.studies.run_config import RunConfig
@@ -28,7 +28,7 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     """
     task = from_identity(config.task)
     with seeded(child_seed(config.seed, "weights")):
-        model = LanguageModel(**vars(config.model))
+        model = build_model(config.model)
     with store.begin(config) as folder:
         outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink))
         record = Record(
@@ -46,12 +46,12 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     return record
 
 
-def measure_all(model: LanguageModel, task: Task, config: RunConfig) -> list[Result]:
+def measure_all(model: Backbone, task: Task, config: RunConfig) -> list[Result]:
     """Score the test split and read the state at every size."""
     return [measure_one(model, task, config, size) for size in config.evaluation.sizes]
 
 
-def measure_one(model: LanguageModel, task: Task, config: RunConfig, size: int) -> Result:
+def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Result:
     """Accuracy, loss, state bits and, for index lookup, recovered bits at one size."""
     plan = config.evaluation
     score = evaluate(model, task, split="test", size=size, examples=plan.examples, seed=config.seed)
@@ -65,14 +65,14 @@ def measure_one(model: LanguageModel, task: Task, config: RunConfig, size: int) 
         state_bits=held,
         counter_bits=counters,
     )
-    if not plan.strings or not isinstance(task, IndexLookup):
+    if plan.strings == 0 or not isinstance(task, IndexLookup) or not isinstance(model, LanguageModel):
         return result
     reading = read_index_lookup(model, task, size, strings=plan.strings, seed=config.seed, among=len(plan.sizes))
     return replace(result, recovered_bits=reading.recovered_bits, recovered_at_least=reading.at_least)
 
 
 @torch.no_grad()
-def state_bits_at_cut(model: LanguageModel, task: Task, size: int, seed: int) -> tuple[int, int]:
+def state_bits_at_cut(model: Backbone, task: Task, size: int, seed: int) -> tuple[int, int]:
     """State bits and counter bits carried for one sequence after the task's cut, from the tensors themselves."""
     count = min(EXAMPLES_TO_COUNT, task.num_examples("test", size) or EXAMPLES_TO_COUNT)
     tokens = task.examples("test", seed=seed, start=0, count=count, size=size).tokens
@@ -80,7 +80,7 @@ def state_bits_at_cut(model: LanguageModel, task: Task, size: int, seed: int) ->
     return count_state_bits(state)
 
 
-def facts_of(model: LanguageModel) -> dict[str, Any]:
+def facts_of(model: Backbone) -> dict[str, Any]:
     """What bounds ask of a stack."""
     mixers = [find_mixer(name) for name in model.config.layers]
     return {

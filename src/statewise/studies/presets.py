@@ -15,9 +15,11 @@ from statewise.tasks import (
     Equality,
     EvenPairs,
     FuzzyRecall,
+    InContextRegression,
     IndexLookup,
     Induction,
     IsTree,
+    LinearAttentionTeacher,
     Majority,
     MajorityCount,
     MissingDuplicate,
@@ -48,6 +50,7 @@ class Preset:
     conv: int = 0
     feed_forward: int = 4
     positions: str = "none"
+    norm: str = "rms"
     steps: int = 400
     batch_size: int = 32
     learning_rate: float = 5e-3
@@ -67,6 +70,11 @@ def at_lengths_never_seen(task: Task) -> Preset:
 def at_the_sizes_trained(task: Task) -> Preset:
     """Asked at the sizes that it is trained on: what counts is what must be held."""
     return Preset(task=task, sizes=(8, 16, 32), positions="learned", steps=800)
+
+
+def one_bare_layer(task: Task, *, size: int) -> Preset:
+    """One mixer between two linear maps, without norm and feed-forward: what the constructions are made of."""
+    return Preset(task=task, sizes=(size,), feed_forward=0, norm="none", steps=1500, batch_size=64, solved_at=None)
 
 
 PRESETS: dict[str, Preset] = {
@@ -118,6 +126,8 @@ PRESETS: dict[str, Preset] = {
         steps=1500,
         batch_size=64,
     ),
+    "in-context-regression": one_bare_layer(InContextRegression(), size=12),
+    "linear-attention-teacher": one_bare_layer(LinearAttentionTeacher(), size=16),
     # The block of the minimal-RNN paper's language model (Conv4, recurrence, MLP) at a size for two cores and minutes:
     # in so short a time many small steps of a small model beat few of a large one.
     "text": Preset(

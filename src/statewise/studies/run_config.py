@@ -18,19 +18,19 @@ class EvaluationConfig:
 
     sizes     task sizes
     examples  sequences of the test split at each size; None is all there are (text)
-    strings   strings for the capacity meter at each size; 0 leaves it out
+    strings   random strings for the capacity meter at each size; 0 leaves it out, None is every string
     """
 
     sizes: tuple[int, ...]
     examples: int | None = 1024
-    strings: int = 256
+    strings: int | None = 256
 
     def __post_init__(self) -> None:
         if not self.sizes:
             raise UsageError("evaluation: there are no sizes; name at least one")
         if self.examples is not None and self.examples < 1:
             raise UsageError(f"evaluation: examples is {self.examples}; it must be at least 1")
-        if self.strings < 0 or self.strings == 1:
+        if self.strings is not None and (self.strings < 0 or self.strings == 1):
             raise UsageError(f"evaluation: strings is {self.strings}; it must be 0 or at least 2")
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statewise.core.errors import RunError, UsageError
-from statewise.models import LanguageModel, load_model
+from statewise.models import LanguageModel, VectorModel, load_model
 from statewise.runs import Record, read_record
 from statewise.runs.store import MODEL, RECORD
 from statewise.studies.run_config import RunConfig
@@ -16,15 +16,15 @@ class SavedRun:
 
     config: RunConfig
     record: Record
-    model: LanguageModel
+    model: LanguageModel | VectorModel
 
 
-def load(path: str | Path) -> SavedRun | LanguageModel:
+def load(path: str | Path) -> SavedRun | LanguageModel | VectorModel:
     """Open a run folder, or a model file.
 
     A run folder gives a `SavedRun` with `config`, `record` and `model`; a `.safetensors` file gives the
-    `LanguageModel`. A path that is not there is a UsageError; what is neither, is damaged, or is a run without
-    weights is a RunError.
+    `LanguageModel` or `VectorModel`. A path that is not there is a UsageError; what is neither, is damaged, or is a run
+    without weights is a RunError.
     """
     path = Path(path)
     if path.is_file():

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -71,12 +72,14 @@ class CGramRetrieval(Task):
 
     def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
         """The string from the first `size` words; the gram that stands at the place of the last word."""
-        string = torch.from_numpy(integers(words[:, :size], self.alphabet))
-        place = torch.from_numpy(integers(words[:, size:], size - self.gram + 1))
-        asked = string.gather(1, place + torch.arange(self.gram - 1))
-        windows = string.unfold(1, self.gram, 1)
-        first = (windows[:, :, :-1] == asked[:, None]).all(2).long().argmax(1, keepdim=True)
-        return score_last(torch.cat([string, asked], dim=1), string.gather(1, first + self.gram - 1))
+        string, windows = integers(words[:, :size], self.alphabet), size - self.gram + 1
+        rows, place = np.arange(len(words))[:, None], integers(words[:, size:], windows)
+        asked = string[rows, place + np.arange(self.gram - 1)]
+        matches = string[:, :windows] == asked[:, :1]
+        for i in range(1, self.gram - 1):
+            matches &= string[:, i : i + windows] == asked[:, i : i + 1]
+        answers = string[rows, matches.argmax(axis=1)[:, None] + self.gram - 1]
+        return score_last(torch.from_numpy(np.concatenate([string, asked], axis=1)), torch.from_numpy(answers))
 
     def solve(self, batch: Batch) -> Tensor:
         """Go through the string backwards and write down what follows the gram, so that the first match stays."""

@@ -19,6 +19,7 @@ from fractions import Fraction
 from itertools import product
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,15 +73,15 @@ class Counting(Task):
 
     def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
         """The symbols from the first `size + 1` words; the threshold beside their count, as the last word says."""
-        symbols = torch.from_numpy(integers(words[:, : size + 1], self.alphabet))
-        count = (symbols[:, :size] == symbols[:, size:]).sum(1, keepdim=True)
+        symbols = integers(words[:, : size + 1], self.alphabet)
+        count = (symbols[:, :size] == symbols[:, size:]).sum(axis=1, keepdims=True)
         if self.threshold is None:
-            below = torch.from_numpy(integers(words[:, size + 1 :], 2))
-            threshold = (count - below).clamp(0, size - 1)
+            below = integers(words[:, size + 1 :], 2)
+            threshold = np.minimum(np.maximum(count - below, 0), size - 1)
         else:
-            threshold = torch.full_like(count, self.threshold)
-        tokens = torch.cat([symbols, self.alphabet + 2 + threshold], dim=1)
-        return score_last(tokens, self.alphabet + (count > threshold).long())
+            threshold = np.full_like(count, self.threshold)
+        tokens = np.concatenate([symbols, self.alphabet + 2 + threshold], axis=1)
+        return score_last(torch.from_numpy(tokens), torch.from_numpy(self.alphabet + (count > threshold)))
 
     def solve(self, batch: Batch) -> Tensor:
         """Look the symbol up in the histogram of the string."""

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from statewise.core.random import Words, integers
+from statewise.core.random import Words
 
 Ints = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 Floats = np.ndarray[tuple[int, int], np.dtype[np.float64]]
@@ -18,10 +18,11 @@ def distinct(words: Words, bound: int) -> Ints:
     [0, 1, 2, 3]
     """
     count, drawn = words.shape
-    rows = np.arange(count)
+    rows, taken = np.arange(count), np.arange(drawn)
+    chosen = taken + (words % (bound - taken).astype(np.uint64)).astype(np.int64)
     pool = np.tile(np.arange(bound), (count, 1))
-    for i in range(drawn):
-        j = i + integers(words[:, i : i + 1], bound - i)[:, 0]
+    for i in taken:
+        j = chosen[:, i]
         pool[:, i], pool[rows, j] = pool[rows, j], pool[:, i].copy()
     return pool[:, :drawn].copy()
 

@@ -101,17 +101,15 @@ class Dyck(Task):
     def _member(self, words: Words) -> Ints:
         """Balanced strings (B, N): open or close with equal chance where both are possible."""
         count, size = words.shape
-        opens, types = integers(words, 2), integers(words >> np.uint64(1), self.types)
-        tokens, stack = np.zeros((count, size), np.int64), np.zeros((count, self.depth), np.int64)
-        depth, rows = np.zeros(count, np.int64), np.arange(count)
-        for t in range(size):
-            room = np.minimum(self.depth, size - t)
-            opening = (depth == 0) | ((depth < room) & (opens[:, t] == 1))
-            top = stack[rows, np.maximum(depth - 1, 0)]
-            tokens[:, t] = np.where(opening, types[:, t], self.types + top)
-            stack[rows[opening], depth[opening]] = types[opening, t]
-            depth += np.where(opening, 1, -1)
-        return tokens
+        steps, types = 2 * integers(words, 2) - 1, integers(words >> np.uint64(1), self.types)
+        depths = np.zeros((size + 1, count), np.int64)
+        for t, step in enumerate(steps.T):
+            # What would go below nothing, or above what can still be closed, goes the other way instead.
+            room, depth = min(self.depth, size - t), np.abs(depths[t] + step)
+            np.minimum(depth, 2 * room - depth, out=depths[t + 1])
+        opening, closing = pairs(depths.T)
+        np.put_along_axis(types, closing, self.types + np.take_along_axis(types, opening, axis=1), axis=1)
+        return types
 
     def _corrupt(self, member: Ints, words: Words) -> Ints:
         """Non-members (B, N), each a few changes away from a member."""
@@ -121,30 +119,39 @@ class Dyck(Task):
             integers(part, bound)
             for part, bound in zip(np.split(words[:, 1:], 3, axis=1), (size, 2, max(1, self.types - 1)), strict=True)
         )
-        tokens, rows = member.copy(), np.arange(count)
-        for i in range(self._most_changes(size)):
-            active = i < changes[:, 0]
-            old = tokens[rows, places[:, i]]
-            retyped = old - old % self.types + (old + 1 + shifts[:, i]) % self.types
-            turned = (old + self.types) % (2 * self.types)
-            new = np.where((kinds[:, i] == 0) & (self.types > 1), retyped, turned)
-            tokens[rows[active], places[active, i]] = new[active]
+        active = np.arange(self._most_changes(size)) < changes
+        turning = (kinds == 1) | (self.types == 1)
+        # A change turns a bracket or moves it on among the types, so the changes of one place add up in any order.
+        turns, moves = np.zeros((2, count, size), np.int64)
+        at = np.arange(count)[:, None], places
+        np.add.at(turns, at, active & turning)
+        np.add.at(moves, at, (active & ~turning) * (1 + shifts))
+        tokens = (member // self.types + turns) % 2 * self.types + (member % self.types + moves) % self.types
         whole = self._balanced(tokens)
         tokens[whole, places[whole, 0]] = (tokens[whole, places[whole, 0]] + self.types) % (2 * self.types)
         return tokens
 
     def _balanced(self, tokens: Ints) -> Bools:
         """Membership of each row of `tokens` (B, N): (B,) bool."""
-        count, size = tokens.shape
-        stack, depth = np.zeros((count, self.depth), np.int64), np.zeros(count, np.int64)
-        rows, alive = np.arange(count), np.ones(count, np.bool_)
-        for t in range(size):
-            opening, kind = tokens[:, t] < self.types, tokens[:, t] % self.types
-            alive &= np.where(opening, depth < self.depth, depth > 0)
-            top = stack[rows, np.clip(depth - 1, 0, self.depth - 1)]
-            alive &= opening | (top == kind)
-            pushed = opening & alive
-            stack[rows[pushed], depth[pushed]] = kind[pushed]
-            depth = np.where(alive, depth + np.where(opening, 1, -1), depth)
-        balanced: Bools = alive & (depth == 0)
+        depths = np.zeros((len(tokens), tokens.shape[1] + 1), np.int64)
+        np.cumsum(np.where(tokens < self.types, 1, -1), axis=1, out=depths[:, 1:])
+        inside = (depths >= 0).all(1) & (depths <= self.depth).all(1) & (depths[:, -1] == 0)
+        opening, closing = pairs(depths)
+        kinds = tokens % self.types
+        matched = np.take_along_axis(kinds, opening, axis=1) == np.take_along_axis(kinds, closing, axis=1)
+        balanced: Bools = inside & matched.all(1)
         return balanced
+
+
+def pairs(depths: Ints) -> tuple[Ints, Ints]:
+    """Places (B, ⌊N/2⌋) of the opening brackets and, in the same order, of those that close them.
+
+    depths  (B, N+1) before, between and after N brackets: from 0 to 0, never below. For others the pairs mean nothing
+
+    Among the brackets of one depth the two kinds take turns, so sorted by depth and place they stand side by side.
+    """
+    size = depths.shape[1] - 1
+    levels = np.maximum(depths[:, :-1], depths[:, 1:])
+    places = np.sort(levels * size + np.arange(size), axis=1) % size
+    paired = places[:, : size - size % 2]
+    return paired[:, 0::2], paired[:, 1::2]

@@ -62,12 +62,11 @@ class Induction(Task):
         """The symbols from the first `size` words, the place from the last."""
         symbols = integers(words[:, :size], self.alphabet)
         place = integers(words[:, size:], size)
-        # The symbols from the place on move one to the right, to leave room for the trigger.
-        at = np.arange(size + 1)
-        tokens = np.take_along_axis(symbols, np.minimum(at - (at > place), size - 1), axis=1)
-        np.put_along_axis(tokens, place, self.alphabet, axis=1)
-        tokens = np.hstack([tokens, np.full((len(words), 1), self.alphabet)])
-        return score_last(torch.from_numpy(tokens), torch.from_numpy(np.take_along_axis(symbols, place, axis=1)))
+        tokens = np.full((len(words), size + 2), self.alphabet)
+        # Row by row the symbols fill every place but the two triggers'.
+        tokens[:, :-1][np.arange(size + 1) != place] = symbols.reshape(-1)
+        answers = symbols[np.arange(len(words))[:, None], place]
+        return score_last(torch.from_numpy(tokens), torch.from_numpy(answers))
 
     def solve(self, batch: Batch) -> Tensor:
         """The token after the first trigger."""

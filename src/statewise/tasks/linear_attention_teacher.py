@@ -11,6 +11,7 @@ weights i.i.d. Gaussian: from memory).
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -63,9 +64,7 @@ class LinearAttentionTeacher(VectorTask):
     @property
     def weights(self) -> TeacherWeights:
         """The teacher."""
-        key = child_seed(self.teacher, self.name, self.dim)
-        words = indexed_words(key, split="train", size=0, start=0, count=1, num_words=3 * self.dim**2)
-        return TeacherWeights(*normals(words).view(3, self.dim, self.dim) / self.dim**0.5)
+        return teacher_weights(self.dim, self.teacher)
 
     def length(self, size: int) -> int:
         """One token a vector."""
@@ -118,3 +117,11 @@ class LinearAttentionTeacher(VectorTask):
         before = (size - 1) / 2
         pairs = (size - 1) * (size - 2) / 3
         return float((before * other + pairs * form(aat) + 2 * before * cross + own).mean())
+
+
+@lru_cache(maxsize=16)
+def teacher_weights(dim: int, teacher: int) -> TeacherWeights:
+    """The teacher of this number."""
+    key = child_seed(teacher, LinearAttentionTeacher.name, dim)
+    words = indexed_words(key, split="train", size=0, start=0, count=1, num_words=3 * dim**2)
+    return TeacherWeights(*normals(words).view(3, dim, dim) / dim**0.5)

@@ -96,6 +96,13 @@ class Task(ABC):
         """What names this task and its data: the name and every field."""
         return {"name": self.name, **to_plain(self)}
 
+    def data_digest(self) -> str:
+        """Digest of the identity, worked out once: fields do not change, and it takes as long as a small batch."""
+        if "_data_digest" not in vars(self):
+            vars(self)["_data_digest"] = digest(self.identity())
+        kept: str = vars(self)["_data_digest"]
+        return kept
+
     def num_examples(self, split: str, size: int) -> int | None:
         """How many examples a split has; None where they can be drawn without end."""
         return None
@@ -119,7 +126,7 @@ class Task(ABC):
         if split not in SPLITS:
             raise UsageError(f"{self.name}: split is {split!r}; it must be one of {', '.join(SPLITS)}")
         self.check_size(size)
-        key = child_seed(seed, "data", digest(self.identity()))
+        key = child_seed(seed, "data", self.data_digest())
         num_words = self.num_words(size)
         words = indexed_words(key, split=split, size=size, start=start, count=count, num_words=num_words)
         return self.build(words, size, split=split, start=start)

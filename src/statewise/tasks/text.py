@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from statewise.core.config import digest
 from statewise.core.errors import UsageError
 from statewise.core.random import Words, integers
 from statewise.tasks.task import Batch, Measure, Task
@@ -62,6 +63,10 @@ class Text(Task):
     def identity(self) -> dict[str, Any]:
         """The name, the file and the SHA-256 of its contents."""
         return {"name": self.name, "file": self.file, "sha256": self.sha256 or corpus_digest(self.file)}
+
+    def data_digest(self) -> str:
+        """Digest of the identity as the file is."""
+        return digest(self.identity())
 
     def check_size(self, size: int) -> None:
         """Raise unless every split holds at least one window and the byte after it."""
