@@ -1,6 +1,20 @@
 """statewise: sequence layers that train in parallel and decode in constant memory, and what they can hold."""
 
-from statewise import bounds, capacity, core, mixers, models, nn, ops, runs, studies, tasks, testing, training
+from statewise import (
+    bounds,
+    capacity,
+    constructions,
+    core,
+    mixers,
+    models,
+    nn,
+    ops,
+    runs,
+    studies,
+    tasks,
+    testing,
+    training,
+)
 from statewise.models import LanguageModel
 from statewise.studies import load
 
@@ -9,6 +23,7 @@ __all__ = [
     "__version__",
     "bounds",
     "capacity",
+    "constructions",
     "core",
     "load",
     "mixers",

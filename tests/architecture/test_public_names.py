@@ -8,8 +8,8 @@ import statewise
 
 PUBLIC = {
     "statewise": [
-        "LanguageModel", "__version__", "bounds", "capacity", "core", "load", "mixers", "models", "nn", "ops",
-        "runs", "studies", "tasks", "testing", "training",
+        "LanguageModel", "__version__", "bounds", "capacity", "constructions", "core", "load", "mixers", "models", "nn",
+        "ops", "runs", "studies", "tasks", "testing", "training",
     ],
     "statewise.core": [
         "MissingExtraError", "RunError", "StatewiseError", "UsageError", "batch_states", "detach_state",
@@ -22,11 +22,11 @@ PUBLIC = {
     ],
     "statewise.tasks": [
         "AssociativeRecall", "Batch", "BucketSort", "CGramRetrieval", "Copy", "Counting", "CycleNavigation",
-        "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "InContextRegression", "IndexLookup", "Induction", "IsTree", "LinearAttentionTeacher",
-        "MQAR",
-        "Majority", "MajorityCount", "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall",
-        "Parity", "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "VectorTask", "configure",
-        "from_identity", "import_task", "require_own_rule",
+        "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "InContextRegression", "IndexLookup",
+        "Induction", "IsTree", "LinearAttentionTeacher", "MQAR", "Majority", "MajorityCount",
+        "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall", "Parity", "Permutations",
+        "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "VectorTask", "configure", "from_identity",
+        "import_task", "require_own_rule",
     ],
     "statewise.bounds": [
         "Bound", "CutStates", "UniformStates", "best_accuracy", "bounds_of", "count_required_bits",
@@ -46,14 +46,17 @@ PUBLIC = {
     "statewise.capacity": [
         "Reading", "check_strings", "count_state_bits", "lower_limit", "measure", "read_index_lookup",
     ],
+    "statewise.constructions": [
+        "CONSTRUCTIONS", "Construction", "Verification", "build", "load_construction", "save",
+    ],
     "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
     "statewise.studies": [
         "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",
         "run_all",
     ],
     "statewise.report": [
-        "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "render", "render_capacity",
-        "saturation", "summarise", "write_page",
+        "Limit", "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "limit_sentence", "render",
+        "render_capacity", "render_limits", "saturation", "summarise", "write_page",
     ],
     "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],
     "statewise.cli": ["COMMANDS", "main"],

@@ -7,7 +7,7 @@ import sys
 import pytest
 import torch
 
-from statewise.cli import compare, main
+from statewise.cli import main, watched
 from statewise.cli.console import printable
 from statewise.cli.progress import Bars, Lines, watch
 from statewise.core.events import Evaluated, Progress
@@ -36,7 +36,7 @@ def test_compare_prints_a_table_and_a_verdict_and_writes_a_page(runs, capsys):
     arguments = ["compare", *quick("parity", runs, "--sizes", "4", "8", "--workers", "1")]
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    for part in ("token acc. %", "required bits", "No run is missing: 3 of 3 finished.", "Verdict", "parity: mingru"):
+    for part in ("sequence", "required", "No run is missing: 3 of 3 finished.", "Verdict", "parity: mingru"):
         assert part in said
     assert (runs / "report.html").exists()
     assert (runs / "parity-accuracy.png").exists()
@@ -93,11 +93,11 @@ def test_a_time_budget_is_spent_and_labelled(runs):
 def test_freed_memory_is_kept_unless_told_otherwise(command, flag, kept, runs, monkeypatch):
     prepared = []
 
-    def watched(*arguments, prepare, **options):
+    def noted(*arguments, prepare, **options):
         prepared.append(prepare)
         return run_all(*arguments, **options)
 
-    monkeypatch.setattr(compare, "run_all", watched)
+    monkeypatch.setattr(watched, "run_all", noted)
     page = ["--no-page"] if command == "compare" else []
     assert main([command, *quick("parity", runs, "--sizes", "4", "--seeds", "0", *page, *flag)]) == 0
     assert prepared == [keep_freed_memory if kept else None]
@@ -168,7 +168,7 @@ def test_doctor_says_which_kernel_would_run_and_why(capsys):
         (["compare", "parity", "--workers", "-1"], "workers is -1; it must be at least 1"),
         (["compare", "parity", "--width", "0"], "width is 0; it must be at least 1"),
         (["compare", "parity", "--positions", "sine"], "positions is 'sine'; it must be one of"),
-        (["compare", "parity", "--learning-rate", "nan"], "learning_rate is nan"),
+        (["compare", "parity", "--learning-rates", "nan"], "learning_rate is nan"),
         (["compare", "parity", "--batch-size", "0"], "batch_size is 0"),
         (["compare", "parity", "--settings", "every_prefix"], "'every_prefix' is not of the form name=value"),
         (["train", "parity", "--train-sizes", "-4"], "parity: size is -4"),
@@ -217,9 +217,12 @@ def test_generate_refuses_a_model_that_was_not_trained_on_text(runs, capsys):
 
 
 def test_a_diverged_run_is_missing_from_the_table_with_its_reason(runs, capsys):
-    arguments = ["compare", "parity", "--models", "gru", "--sizes", "4", "--steps", "60", "--learning-rate", "1e30"]
+    arguments = ["compare", "parity", "--models", "gru", "--sizes", "4", "--steps", "60", "--learning-rates", "1e30"]
     assert main([*arguments, "--seeds", "0", "--output", str(runs), "--no-page"]) == 0
-    assert "1 of 1 runs are missing:\n  parity · gru · seed 0: diverged, the loss was" in capsys.readouterr().out
+    assert (
+        "1 of 1 runs are missing:\n  parity · gru · rate 1e+30 · seed 0: diverged, the loss was"
+        in capsys.readouterr().out
+    )
 
 
 @pytest.mark.parametrize("name", ["compare", "train", "generate", "bounds", "doctor"])
@@ -266,8 +269,8 @@ def test_bars_follow_their_runs_and_go_with_them(monkeypatch):
         assert (bars.done, bars.bars.tasks[0].completed, bars.bars.tasks[0].fields["say"]) == (1, 1, "1 of 2 runs")
         bars.end(other, Record(config={}, status="finished", because=""), skipped=True)
     assert bars.bars.live.is_started is False
-    assert "parity · gru · seed 0 · crashed: [/b] :smile:" in terminal.getvalue()
-    assert "parity · gru · seed 1 · finished earlier, kept" in terminal.getvalue()
+    assert "parity · gru · rate 0.005 · seed 0 · crashed: [/b] :smile:" in terminal.getvalue()
+    assert "parity · gru · rate 0.005 · seed 1 · finished earlier, kept" in terminal.getvalue()
 
 
 def test_lines_tell_evaluations_and_count_ends(capsys):
@@ -286,9 +289,9 @@ def test_lines_tell_evaluations_and_count_ends(capsys):
         lines.end(run, done, skipped=False)
     assert lines.done == 2
     assert capsys.readouterr().err.splitlines() == [
-        "parity · gru · seed 0 · step 3 · size 8 · loss 0.500 · token accuracy 75.0% · 1 min 1 s",
-        "[1/2] parity · gru · seed 0 · diverged: the loss was nan",
-        "[2/2] parity · gru · seed 0 · finished in 2.0 s: all steps",
+        "parity · gru · rate 0.005 · seed 0 · step 3 · size 8 · loss 0.500 · token accuracy 75.0% · 1 min 1 s",
+        "[1/2] parity · gru · rate 0.005 · seed 0 · diverged: the loss was nan",
+        "[2/2] parity · gru · rate 0.005 · seed 0 · finished in 2.0 s: all steps",
     ]
 
 

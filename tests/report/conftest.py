@@ -1,17 +1,35 @@
 import pytest
 
 from statewise.runs import Record, Result
+from statewise.runs.record import Validation
 from statewise.tasks import Dyck, IndexLookup, Parity, Text
 
 
-def make_record(task, stack, seed, results, *, status="finished", because="the budget is used up", **facts):
-    """A record as a run would leave it. `results` are (size, token accuracy, sequence accuracy, state bits)."""
+def make_record(
+    task,
+    stack,
+    seed,
+    results,
+    *,
+    status="finished",
+    because="the budget is used up",
+    rate=0.005,
+    validation=None,
+    sizes=(8,),
+    **facts,
+):
+    """A record as a run would leave it. `results` are (size, token accuracy, sequence accuracy, state bits).
+
+    validation  sequence accuracy on the validation split at every size; default that of the test split
+    sizes       what was to be evaluated, where there are no results
+    """
     defaults = {"recurrent": stack != "attention", "non_negative_decay": stack == "mingru", "parameters": 100}
     return Record(
         config={
             "task": task.identity(),
             "model": {"stack": stack, "positions": facts.pop("positions", "none")},
-            "training": {"learning_rate": 0.005},
+            "training": {"learning_rate": rate},
+            "evaluation": {"sizes": [result[0] for result in results] or list(sizes)},
             "seed": seed,
         },
         status=status,
@@ -20,7 +38,9 @@ def make_record(task, stack, seed, results, *, status="finished", because="the b
         results=tuple(
             Result(
                 size=size, loss=0.5, token_accuracy=token, sequence_accuracy=sequence, sequences=100,
-                state_bits=bits, counter_bits=64,
+                state_bits=bits, counter_bits=64, validation=Validation(
+                    loss=0.5, token_accuracy=token, sequence_accuracy=sequence if validation is None else validation,
+                ),
                 recovered_bits=3.0 if isinstance(task, IndexLookup) else None,
             )
             for size, token, sequence, bits in results

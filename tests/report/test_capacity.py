@@ -6,6 +6,7 @@ import pytest
 
 from statewise.report.capacity import capacity_cells, every_string_was_read, render_capacity, saturation_of
 from statewise.report.interval import interval
+from statewise.report.selection import Selection
 from statewise.report.summary import Row, summarise
 from statewise.report.verdict import Verdict
 from statewise.tasks import IndexLookup
@@ -17,7 +18,8 @@ def row(size, recovered, **changes):
     made = Row(
         task=task, stack="gru", size=size, token_accuracy=one, sequence_accuracy=one, loss=one,
         recovered=interval(recovered), recovered_at_least=min(recovered) - 1, state_bits=64, required_bits=4.0 * size,
-        best_accuracy=None, verdict=Verdict("solved", "solved"), learning_rates=(0.01,), seconds=1.0, wall_clock=False,
+        best_accuracy=None, verdict=Verdict("solved", "solved"), selection=Selection(0.01, ()), solved=1, seeds=1,
+        best=None, seconds=1.0, wall_clock=False,
     )  # fmt: skip
     return dataclasses.replace(made, **changes)
 

@@ -28,6 +28,7 @@ def test_the_cells_of_a_row_stand_under_their_headings(record):
         "size": "256",
         "token acc. %": "55.0 ±63.5",
         "sequence acc. %": "25.0 ±0.0",
+        "solved": "0/2",
         "recovered bits": "3 ±0",
         "state bits": "2,048",
         "required bits": "1,536",
@@ -83,7 +84,7 @@ def test_brackets_are_shown_as_they_are(record, name):
     text = said(summarise(made))
     assert text.count(name) == 3
     assert f"(file {name}.txt)" in text
-    assert f"1 of 3 runs are missing:\n  parity · gru · seed 0: crashed, ValueError: {name}!" in text
+    assert f"1 of 3 runs are missing:\n  parity · gru · rate 0.005 · seed 0: crashed, ValueError: {name}!" in text
 
 
 def test_the_best_size_of_a_text_is_the_one_of_least_loss(record):
@@ -98,11 +99,16 @@ def test_what_a_proof_says_of_all_lengths_is_said_though_short_ones_were_solved(
         summarise([record(Parity(), "mingru", 0, [(8, 1.0, 1.0, 64), (64, 0.5, 0.0, 64)])])
     )  # fmt: skip
     assert line == (
-        "parity: mingru solves size 8; it has room for size 64 and did not learn it at learning rate 0.005; "
-        "a proof says that no stack of its kind is right at all lengths."
+        "parity: mingru solves size 8; learning rate tried there, with sequence accuracy on the validation split: "
+        "0.005 (0.0 %); it has room for size 64 and did not learn it; a proof says that no stack of its kind is right "
+        "at all lengths. Proof for all lengths: Sarrof et al. 2024, arXiv 2405.17394, Thm 2; Grazzi et al. 2025, "
+        "arXiv 2411.12537, Thm 1."
     )
 
 
 def test_a_proof_about_linear_recurrences_is_not_held_against_a_gru(record):
     (line,) = conclusions(summarise([record(Parity(), "gru", 0, [(64, 0.5, 0.0, 64)])]))
-    assert line == "parity: gru solves no size; it has room for size 64 and did not learn it at learning rate 0.005."
+    assert line == (
+        "parity: gru solves no size; learning rate tried there, with sequence accuracy on the validation split: "
+        "0.005 (0.0 %); it has room for size 64 and did not learn it."
+    )

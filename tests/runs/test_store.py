@@ -15,11 +15,13 @@ from statewise.core.errors import RunError, UsageError
 from statewise.core.events import Evaluated, Finished
 from statewise.runs import Record, Result, RunStore, read_record
 from statewise.runs import store as store_module
+from statewise.runs.record import Validation
 from statewise.runs.store import CONFIG, EVENTS, MODEL, RECORD
 
 RESULT = Result(
-    size=8, loss=0.25, token_accuracy=0.5, sequence_accuracy=0.125, sequences=64, state_bits=1024, counter_bits=64
-)
+    size=8, loss=0.25, token_accuracy=0.5, sequence_accuracy=0.125, sequences=64, state_bits=1024, counter_bits=64,
+    validation=Validation(loss=0.5, token_accuracy=0.25, sequence_accuracy=0.0),
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -76,6 +78,7 @@ def test_a_record_survives_with_every_number(store):
         sequences=1,
         state_bits=0,
         counter_bits=0,
+        validation=Validation(loss=1e300, token_accuracy=2 / 3, sequence_accuracy=1.0),
         recovered_bits=-0.1,
         recovered_at_least=None,
     )
@@ -157,8 +160,8 @@ def overwrite(content):
         (lambda folder: edit(folder, lambda plain: plain["results"][0].update(bits=1)), "no setting 'bits'"),
         (lambda folder: edit(folder, lambda plain: plain["results"][0].pop("loss")), "needs the setting 'loss'"),
         (lambda folder: edit(folder, lambda plain: plain.pop("status")), "needs the setting 'status'"),
-        (lambda folder: edit(folder, lambda plain: plain.update(status="done")), "format 1, status 'done'"),
-        (lambda folder: edit(folder, lambda plain: plain.update(format=2)), "format 2, status 'finished'"),
+        (lambda folder: edit(folder, lambda plain: plain.update(status="done")), "format 2, status 'done'"),
+        (lambda folder: edit(folder, lambda plain: plain.update(format=3)), "format 3, status 'finished'"),
         (lambda folder: edit(folder, lambda plain: plain.update(config=[1])), "config is .1.; it must be of type dict"),
         (lambda folder: edit(folder, lambda plain: plain.update(config={"seed": float("nan")})), "is damaged"),
         (overwrite(b"[]"), "is of type list; it must hold"),

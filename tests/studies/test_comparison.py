@@ -51,7 +51,7 @@ def test_sizes_asked_for_replace_the_training_sizes_of_the_preset():
 def test_flags_reach_the_run():
     asked = Comparison(
         tasks=("index-lookup",), models=("mingru",), seeds=(7,), sizes=(8,), steps=11, time="2m", width=24, depth=2,
-        expansion=3, positions="learned", batch_size=5, learning_rate=0.25, settings=("alphabet=8", "queries=2"),
+        expansion=3, positions="learned", batch_size=5, learning_rates=(0.25,), settings=("alphabet=8", "queries=2"),
     )  # fmt: skip
     (run,) = asked.plan()
     assert (run.training.steps, run.training.time, run.training.batch_size) == (11, 120.0, 5)

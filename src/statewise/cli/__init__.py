@@ -13,6 +13,7 @@ import tyro
 from statewise.cli.bounds import Bounds
 from statewise.cli.capacity import Capacity
 from statewise.cli.compare import Compare
+from statewise.cli.construct import Construct
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
 from statewise.cli.train import Train
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "generate": Generate,
     "capacity": Capacity,
     "bounds": Bounds,
+    "construct": Construct,
     "doctor": Doctor,
 }
 

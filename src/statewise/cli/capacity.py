@@ -5,10 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from statewise.capacity import check_strings
-from statewise.cli.compare import run_watched
 from statewise.cli.console import console
-from statewise.core.errors import UsageError
-from statewise.core.optional import require
+from statewise.cli.watched import check_page, check_workers, run_watched, status_of
 from statewise.report import render_capacity, saturation, summarise, write_page
 from statewise.report.table import missing_line
 from statewise.studies import Comparison, RunConfig
@@ -41,8 +39,8 @@ class Capacity:
     """Channels between blocks."""
     depth: int | None = None
     """How many times each stack is repeated."""
-    learning_rate: float | None = None
-    """Peak learning rate."""
+    learning_rates: tuple[float, ...] | None = None
+    """Peak learning rates to try, as in `compare`."""
     output: Path = Path("runs")
     """Folder of run folders; the report goes to capacity.html in it."""
     workers: int | None = None
@@ -54,12 +52,10 @@ class Capacity:
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"capacity: workers is {self.workers}; it must be at least 1")
+        check_workers("capacity", self.workers)
         plan = self.plan()
         if self.page:
-            for module in ("matplotlib", "jinja2"):
-                require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
+            check_page()
         records = run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)
         summary = summarise(records)
         out = console()
@@ -76,7 +72,7 @@ class Capacity:
             "is the expectation itself.",
             soft_wrap=True,
         )
-        return 0 if not any(record.status == "crashed" for record in records) else 1
+        return status_of(records)
 
     def plan(self) -> list[RunConfig]:
         """The runs, with the strings that are read back after training."""
@@ -97,6 +93,6 @@ class Capacity:
             time=self.time,
             width=self.width,
             depth=self.depth,
-            learning_rate=self.learning_rate,
+            learning_rates=self.learning_rates,
             settings=(f"alphabet={self.alphabet}",),
         )

@@ -3,17 +3,14 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from statewise.cli.console import console
-from statewise.cli.progress import watch
+from statewise.cli.find_limit import find_limits
+from statewise.cli.watched import check_page, check_workers, run_watched, status_of
 from statewise.core.errors import UsageError
-from statewise.core.optional import require
-from statewise.ops.memory import keep_freed_memory
-from statewise.report import conclusions, render, summarise, write_page
+from statewise.report import conclusions, limit_sentence, render, render_limits, summarise, write_page
 from statewise.report.table import threshold_note
-from statewise.runs import Record, RunStore
-from statewise.studies import Comparison, RunConfig, run_all
+from statewise.runs import Record
+from statewise.studies import Comparison, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +21,11 @@ class Compare(Comparison):
     minGRU and GRU, in a few minutes.
     """
 
+    best_of_seeds: bool = False
+    """Print, beside the mean, the seed that is best on the validation split."""
+    find_limit: float | None = None
+    """Instead of a grid: the size at which token accuracy falls below this, by training size after size. Sizes are then
+    the smallest and the largest to try; default the preset's smallest, and 16 times its largest. Writes no page."""
     output: Path = Path("runs")
     """Folder of run folders; the report goes to report.html in it."""
     workers: int | None = None
@@ -35,37 +37,41 @@ class Compare(Comparison):
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"compare: workers is {self.workers}; it must be at least 1")
+        check_workers("compare", self.workers)
+        if self.find_limit is not None:
+            return self._search(self.find_limit)
         plan = self.plan()
         if self.page:
-            for module in ("matplotlib", "jinja2"):
-                require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
-        records = run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)
+            check_page()
+        records = self._trained(plan)
         summary = summarise(records)
         out = console()
-        out.print(render(summary))
+        out.print(render(summary, best_of_seeds=self.best_of_seeds))
         if self.page:
-            out.print(f"Report: {write_page(summary, self.output)}\n", soft_wrap=True)
+            page = write_page(summary, self.output, best_of_seeds=self.best_of_seeds)
+            out.print(f"Report: {page}\n", soft_wrap=True)
         out.print("Verdict", style="bold")
         for line in conclusions(summary):
             out.print(f"  {line}", soft_wrap=True)
         out.print(f"  {threshold_note()}")
-        return 0 if not any(record.status == "crashed" for record in records) else 1
+        return status_of(records)
 
+    def _search(self, level: float) -> int:
+        if self.best_of_seeds:
+            raise UsageError("compare: find_limit decides by the mean over seeds; it takes no best_of_seeds")
+        records: list[Record] = []
 
-def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool) -> list[Record]:
-    """Run a plan with progress shown; on an interrupt say what is finished and where."""
-    prepare = keep_freed_memory if keep_memory else None
-    store = RunStore(output)
-    store.check_writable()
-    watcher = watch(len(plan))
-    try:
-        with watcher:
-            return run_all(plan, store, watcher, workers=workers or torch.get_num_threads(), prepare=prepare)
-    except KeyboardInterrupt:
-        watcher.note(
-            f"interrupted: {watcher.done} of {len(plan)} runs are finished and kept in {output}; "
-            "the same command goes on from there"
-        )
-        raise
+        def run(plan: list[RunConfig]) -> list[Record]:
+            trained = self._trained(plan)
+            records.extend(trained)
+            return trained
+
+        limits = find_limits(self, level, run)
+        out = console()
+        out.print(render_limits(limits))
+        for limit in limits:
+            out.print(f"  {limit_sentence(limit)}", soft_wrap=True)
+        return status_of(records)
+
+    def _trained(self, plan: list[RunConfig]) -> list[Record]:
+        return run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)

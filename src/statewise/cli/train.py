@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tyro.conf import Positional
 
-from statewise.cli.compare import run_watched
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
+from statewise.cli.watched import run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
 from statewise.runs import Record
@@ -23,7 +23,7 @@ class Train(Comparison):
     """Train on a task and keep the model; for text, print the loss in nats per byte and a sample."""
 
     tasks: Positional[tuple[str, ...]]
-    """Tasks by name, as in `compare`."""
+    """Tasks by name, or of your own by a dotted path, as in `compare`."""
     models: tuple[str, ...] = ("mingru",)
     """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention. A mixer of your own is a
     dotted path from the working directory or an installed package: my_module.MyMixer."""

@@ -1,6 +1,7 @@
 """A construction: a model whose weights are written down, and the check that it does what is claimed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -54,6 +55,7 @@ class Construction:
     fails_at   the first larger size at which it is wrong; None where none is known or it was not built for one
     tolerance  share of the largest target by which an answer may miss it, where answers are vectors; 0 is not asked of
                rounded arithmetic
+    arguments  what `build` was called with, besides the name
     """
 
     name: str
@@ -65,6 +67,7 @@ class Construction:
     source: str
     fails_at: int | None = None
     tolerance: float = 0.0
+    arguments: dict[str, Any] = field(default_factory=dict)
 
     @property
     def parameters(self) -> int:

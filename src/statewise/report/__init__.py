@@ -1,6 +1,7 @@
 """Tables, figures and the HTML page: functions of records alone, so that they can be redrawn anywhere."""
 
 from statewise.report.capacity import render_capacity, saturation
+from statewise.report.limit import Limit, limit_sentence, render_limits
 from statewise.report.page import write_page
 from statewise.report.summary import Row, Summary, summarise
 from statewise.report.table import conclusions, render
@@ -8,13 +9,16 @@ from statewise.report.verdict import SOLVED_AT, Verdict, judge
 
 __all__ = [
     "SOLVED_AT",
+    "Limit",
     "Row",
     "Summary",
     "Verdict",
     "conclusions",
     "judge",
+    "limit_sentence",
     "render",
     "render_capacity",
+    "render_limits",
     "saturation",
     "summarise",
     "write_page",

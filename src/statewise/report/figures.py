@@ -6,7 +6,7 @@ from typing import Any
 
 from statewise.core.optional import require
 from statewise.report.summary import Row, Summary
-from statewise.report.table import rows_by_task
+from statewise.report.table import LOSSES, rows_by_task
 from statewise.tasks import Task
 
 # Okabe & Ito's palette: distinct under the common colour blindnesses.
@@ -67,7 +67,7 @@ def loss_figure(rows: list[Row]) -> Figure:
             errors = error_bars([row.loss for row in points])
             means = [row.loss.mean for row in points]
             axes.errorbar([row.size for row in points], means, yerr=errors, capsize=3, label=points[0].stack, **style)
-        axes.set(xlabel="window (tokens)", ylabel="nats per token, test split")
+        axes.set(xlabel="size", ylabel=f"{LOSSES[rows[0].task.measure]}, test split")
         size_axis(axes, rows)
 
     return framed(f"{rows[0].task.name}: loss", draw)

@@ -6,13 +6,15 @@ from pathlib import Path
 from statewise.core.config import canonical
 from statewise.core.optional import require
 from statewise.report.figures import draw_all, svg
-from statewise.report.summary import Summary
+from statewise.report.summary import Summary, title_of_run
 from statewise.report.table import (
     cells,
     conclusions,
     headings,
+    lines_by_task,
     missing_line,
-    rows_by_task,
+    notes,
+    rate_lines,
     threshold_note,
     title_of,
 )
@@ -21,19 +23,23 @@ TEMPLATE = Path(__file__).with_name("page.html.jinja")
 PNG_DPI = 150
 
 
-def write_page(summary: Summary, folder: Path, *, name: str = "report") -> Path:
+def write_page(summary: Summary, folder: Path, *, name: str = "report", best_of_seeds: bool = False) -> Path:
     """Write `<name>.html` and one PNG for each figure into `folder`, and return the page's path.
 
     Everything that came from a record is escaped. MissingExtraError where the extra `report` is not installed.
     """
     figures = draw_all(summary)
     tables = [
-        (title_of(task, [row.size for row in rows]), headings(task), [(cells(row), row.verdict.kind) for row in rows])
-        for task, rows in rows_by_task(summary)
+        (
+            title_of(task, [line.size for line in lines]),
+            headings(task, best_of_seeds=best_of_seeds),
+            [(cells(line, best_of_seeds=best_of_seeds), line.verdict.kind) for line in lines],
+        )
+        for task, lines in lines_by_task(summary)
     ]
     runs = [
         {
-            "title": f"{r.config['task']['name']} · {r.config['model']['stack']} · seed {r.config['seed']} · {r.name}",
+            "title": f"{title_of_run(r.config)} · {r.name}",
             "status": f"{r.status}: {r.because}",
             "config": json.dumps(json.loads(canonical(r.config)), indent=1),
             "environment": json.dumps(r.environment, indent=1),
@@ -44,9 +50,9 @@ def write_page(summary: Summary, folder: Path, *, name: str = "report") -> Path:
     html = jinja.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(TEMPLATE.read_text())
     page = html.render(
         conclusions=conclusions(summary),
-        threshold=threshold_note(),
         tables=tables,
-        missing=missing_line(summary),
+        said=[missing_line(summary), *rate_lines(summary)],
+        notes=" ".join([threshold_note(), *notes(best_of_seeds=best_of_seeds)]),
         # Our own drawing, not a record's text: matplotlib has escaped what it was given.
         figures={
             name: require("markupsafe", extra="report", purpose="the HTML report").Markup(svg(figure))

@@ -1,25 +1,32 @@
-"""From records to rows: one for each task, model and size, with the bound beside the measurement."""
+"""From records to rows: one for each task, model and size, with the bound beside the measurement.
+
+Where several learning rates were tried, a row is about the one that was selected.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from statewise.bounds import best_accuracy, required_bits
+from statewise.bounds import best_accuracy
 from statewise.report.interval import Interval, interval
-from statewise.report.verdict import Verdict, judge
+from statewise.report.selection import Selection, best_seed, number, rate_of, result_at, select
+from statewise.report.verdict import SOLVED_AT, UNTESTED, Verdict, judge, requirement
 from statewise.runs import Record, Result
 from statewise.tasks import Task, from_identity
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One line of the table: means over seeds.
+    """One line of the table: means over the seeds that finished at the selected learning rate, on the test split.
 
+    solved              seeds that reach the threshold, of `seeds` that finished or diverged
+    best                of the seed that is best on the validation split
     recovered           bits read back out of the state; None where the meter does not apply
     recovered_at_least  the lowest confidence limit of any seed
     state_bits          carried at the task's cut, without position counters
-    required_bits       what a proof says that any reader which is always right must hold; None without a rule
+    required_bits       what a proof says that any reader which is always right must hold; None where none is proved
     best_accuracy       proved limit of token accuracy for that state; None where none is proved
-    learning_rates      peak rates that the runs tried
+    selection           the learning rates that were tried, and the one that was selected
     """
 
     task: Task
@@ -34,9 +41,22 @@ class Row:
     required_bits: float | None
     best_accuracy: float | None
     verdict: Verdict
-    learning_rates: tuple[float, ...]
+    selection: Selection
+    solved: int
+    seeds: int
+    best: Result
     seconds: float
     wall_clock: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Untested:
+    """A task, model and size without a single finished run at the selected learning rate."""
+
+    task: Task
+    stack: str
+    size: int
+    verdict: Verdict = UNTESTED
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +64,7 @@ class Summary:
     """Everything that a report shows. `missing` says which runs gave no numbers, and why."""
 
     rows: tuple[Row, ...]
+    untested: tuple[Untested, ...]
     missing: tuple[str, ...]
     records: tuple[Record, ...]
 
@@ -59,54 +80,69 @@ def summarise(records: Sequence[Record]) -> Summary:
     for record in records:
         key = (from_identity(record.config["task"]), record.config["model"]["stack"])
         groups.setdefault(key, []).append(record)
-    rows = [row for (task, stack), group in groups.items() for row in rows_of(task, stack, group)]
-    missing = tuple(
-        f"{r.config['task']['name']} · {r.config['model']['stack']} · seed {r.config['seed']}: {r.status}, {r.because}"
-        for r in records
-        if r.status != "finished"
+    lines = [line for (task, stack), group in groups.items() for line in lines_of(task, stack, group)]
+    return Summary(
+        rows=tuple(line for line in lines if isinstance(line, Row)),
+        untested=tuple(line for line in lines if isinstance(line, Untested)),
+        missing=tuple(f"{title_of_run(r.config)}: {r.status}, {r.because}" for r in records if r.status != "finished"),
+        records=tuple(records),
     )
-    return Summary(rows=tuple(rows), missing=missing, records=tuple(records))
 
 
-def rows_of(task: Task, stack: str, records: Sequence[Record]) -> list[Row]:
-    """The rows of one model on one task, from the seeds that finished."""
+def title_of_run(config: dict[str, Any]) -> str:
+    """A run in a few words."""
+    rate = config["training"]["learning_rate"]
+    return f"{config['task']['name']} · {config['model']['stack']} · rate {rate:g} · seed {config['seed']}"
+
+
+def lines_of(task: Task, stack: str, records: Sequence[Record]) -> list[Row] | list[Untested]:
+    """One model on one task, size by size, at the learning rate that is selected."""
+    selection = select(task, records)
+    chosen = [record for record in records if rate_of(record) == selection.learning_rate]
+    sizes = chosen[0].config["evaluation"]["sizes"]
+    if not any(record.status == "finished" for record in chosen):
+        return [Untested(task=task, stack=stack, size=size) for size in sizes]
+    return [row_of(task, stack, size, chosen, selection) for size in sizes]
+
+
+def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selection: Selection) -> Row:
+    """One row from every seed at one size; at least one of them finished."""
     finished = [record for record in records if record.status == "finished"]
-    if not finished:
-        return []
-    by_size = zip(*(record.results for record in finished), strict=True)
-    return [row_of(task, stack, finished, results) for results in by_size]
-
-
-def row_of(task: Task, stack: str, records: Sequence[Record], results: Sequence[Result]) -> Row:
-    """One row from the results of every seed at one size."""
-    size, facts, config = results[0].size, records[0].facts, records[0].config
+    results = [result_at(record, size) for record in finished]
+    # A crash says nothing about the model; to diverge is a way of not solving.
+    accuracies = [number(result.sequence_accuracy) for result in results]
+    accuracies += [0.0 for record in records if record.status == "diverged"]
+    facts, config = finished[0].facts, finished[0].config
     state_bits = results[0].state_bits
     recovered = [result.recovered_bits for result in results if result.recovered_bits is not None]
     limits = [result.recovered_at_least for result in results if result.recovered_at_least is not None]
-    limit = best_accuracy(task, size, state_bits)
+    required, limit = requirement(task, size), best_accuracy(task, size, state_bits)
     # Rotary positions live in attention layers; a purely recurrent stack under them has none.
     positions = "none" if facts["recurrent"] and config["model"]["positions"] == "rope" else None
     return Row(
         task=task,
         stack=stack,
         size=size,
-        token_accuracy=interval([result.token_accuracy for result in results], least=0, most=1),
-        sequence_accuracy=interval([result.sequence_accuracy for result in results], least=0, most=1),
+        token_accuracy=interval([number(result.token_accuracy) for result in results], least=0, most=1),
+        sequence_accuracy=interval([number(result.sequence_accuracy) for result in results], least=0, most=1),
         loss=interval([result.loss for result in results], least=0),
         recovered=interval(recovered) if recovered else None,
         recovered_at_least=min(limits) if limits else None,
         state_bits=state_bits,
-        required_bits=required_bits(task, size).value if task.measure == "accuracy" else None,
+        required_bits=None if required is None else required.value,
         best_accuracy=None if limit is None else limit.value,
         verdict=judge(
             task,
             size,
-            accuracies=[result.sequence_accuracy for result in results],
+            accuracies=accuracies,
             state_bits=state_bits,
             non_negative_decay=facts["non_negative_decay"],
             positions=positions or config["model"]["positions"],
         ),
-        learning_rates=tuple(sorted({record.config["training"]["learning_rate"] for record in records})),
-        seconds=sum(record.training["seconds"] for record in records) / len(records),
-        wall_clock=records[0].training["budget"] == "wall-clock",
+        selection=selection,
+        solved=sum(accuracy >= SOLVED_AT for accuracy in accuracies),
+        seeds=len(accuracies),
+        best=result_at(best_seed(task, finished), size),
+        seconds=sum(record.training["seconds"] for record in finished) / len(finished),
+        wall_clock=finished[0].training["budget"] == "wall-clock",
     )

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from statewise.report.interval import Interval
-from statewise.report.summary import Row, Summary
+from statewise.report.selection import Selection, mean_of, number
+from statewise.report.summary import Row, Summary, Untested
 from statewise.report.verdict import SOLVED_AT, percent
 from statewise.tasks import Task
 
@@ -19,15 +20,28 @@ STYLES = {
     "cannot": "red",
     "not-always": "red",
     "has-room": "",
+    "no-bound": "",
     "no-rule": "",
+    "untested": "",
 }
+LOSSES = {"nats": "nats per token", "squared error": "squared error"}
+"""Names of the loss where it is what counts."""
+
+BEST = "best of seeds %"
+NARROW = 9
+"""Characters from which on a column's title takes two lines."""
 
 
-def render(summary: Summary) -> RenderableType:
-    """A table for each task, and a line on the runs that are missing."""
-    parts: list[RenderableType] = [table_of(task, rows) for task, rows in rows_by_task(summary)]
-    parts.append(Text(missing_line(summary)))
-    return Group(*parts)
+def render(summary: Summary, *, best_of_seeds: bool = False) -> RenderableType:
+    """A table for each task, what was selected and how, and a line on the runs that are missing.
+
+    best_of_seeds  a further column: the seed that is best on the validation split
+    """
+    tables: list[RenderableType] = [
+        table_of(task, lines, best_of_seeds=best_of_seeds) for task, lines in lines_by_task(summary)
+    ]
+    said = [missing_line(summary), *rate_lines(summary), *notes(best_of_seeds=best_of_seeds)]
+    return Group(*tables, *map(Text, said))
 
 
 def rows_by_task(summary: Summary) -> Iterator[tuple[Task, list[Row]]]:
@@ -36,50 +50,66 @@ def rows_by_task(summary: Summary) -> Iterator[tuple[Task, list[Row]]]:
         yield task, [row for row in summary.rows if row.task == task]
 
 
-def headings(task: Task) -> list[str]:
-    """Column titles: with a rule accuracy counts, without one the loss."""
+def lines_by_task(summary: Summary) -> Iterator[tuple[Task, list[Row | Untested]]]:
+    """Tasks in order, each with its rows and, after them, what is untested."""
+    for task, rows in rows_by_task(summary):
+        yield task, [*rows, *(line for line in summary.untested if line.task == task)]
+
+
+def headings(task: Task, *, best_of_seeds: bool = False) -> list[str]:
+    """Column titles: with a rule on symbols accuracy counts, else the loss."""
+    best = [BEST] if best_of_seeds else []
     if task.measure != "accuracy":
-        return ["model", "size", "nats per token", "token acc. %", "state bits", "train s"]
+        return ["model", "size", LOSSES[task.measure], *(title.removesuffix(" %") for title in best),
+                *(["token acc. %"] if task.measure == "nats" else []), "state bits", "train s"]  # fmt: skip
     return [
-        "model", "size", "token acc. %", "sequence acc. %",
+        "model", "size", "token acc. %", "sequence acc. %", *best, "solved",
         "recovered bits", "state bits", "required bits", "verdict", "train s",
     ]  # fmt: skip
 
 
-def cells(row: Row) -> list[str]:
-    """One row's texts, in the order of `headings`."""
-    if row.task.measure != "accuracy":
-        return [
-            row.stack, str(row.size), spread(row.loss, 3), share(row.token_accuracy),
-            f"{row.state_bits:,}", f"{row.seconds:.1f}",
-        ]  # fmt: skip
-    assert row.required_bits is not None
-    return [
-        row.stack,
-        str(row.size),
-        share(row.token_accuracy),
-        share(row.sequence_accuracy),
-        "–" if row.recovered is None else spread(row.recovered, 0),
-        f"{row.state_bits:,}",
-        f"{row.required_bits:,.4g}" if row.required_bits < 1000 else f"{row.required_bits:,.0f}",
-        row.verdict.text,
-        f"{row.seconds:.1f}",
-    ]
+def cells(line: Row | Untested, *, best_of_seeds: bool = False) -> list[str]:
+    """One line's texts, in the order of `headings`; what is untested has dashes."""
+    titles = headings(line.task, best_of_seeds=best_of_seeds)
+    known = {"model": line.stack, "size": str(line.size), "verdict": line.verdict.text}
+    if isinstance(line, Untested):
+        return [known.get(title, "–") for title in titles]
+    symbols = line.task.measure == "accuracy"
+    best = percent(number(line.best.sequence_accuracy)).removesuffix(" %") if symbols else f"{line.best.loss:.3f}"
+    texts = known | {
+        "token acc. %": share(line.token_accuracy),
+        "sequence acc. %": share(line.sequence_accuracy),
+        "solved": f"{line.solved}/{line.seeds}",
+        "recovered bits": "–" if line.recovered is None else spread(line.recovered, 0),
+        "state bits": f"{line.state_bits:,}",
+        "required bits": "–" if line.required_bits is None else bits(line.required_bits),
+        "train s": f"{line.seconds:.1f}",
+    }
+    texts |= dict.fromkeys(LOSSES.values(), spread(line.loss, 3))
+    texts |= dict.fromkeys((BEST, BEST.removesuffix(" %")), f"{best} (of {line.loss.count})")
+    return [texts[title] for title in titles]
 
 
-def table_of(task: Task, rows: list[Row]) -> Table:
+def bits(number: float) -> str:
+    """Required bits, whole from 1,000 on."""
+    return f"{number:,.4g}" if number < 1000 else f"{number:,.0f}"
+
+
+def table_of(task: Task, lines: Sequence[Row | Untested], *, best_of_seeds: bool = False) -> Table:
     """One task's table."""
-    title = Text(title_of(task, [row.size for row in rows]), style="bold")
+    title = Text(title_of(task, [line.size for line in lines]), style="bold")
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in headings(task):
+    titles = headings(task, best_of_seeds=best_of_seeds)
+    for heading in titles:
         left = heading in ("model", "verdict")
-        table.add_column(heading, justify="left" if left else "right", no_wrap=not left, overflow="fold")
-    for i, row in enumerate(rows):
-        last = i + 1 == len(rows) or rows[i + 1].stack != row.stack
-        texts = [Text(text) for text in cells(row)]
-        for text, heading in zip(texts, headings(task), strict=True):
+        shown = heading.replace(" ", "\n", 1) if len(heading) >= NARROW else heading
+        table.add_column(shown, justify="left" if left else "right", no_wrap=not left, overflow="fold")
+    for i, line in enumerate(lines):
+        last = i + 1 == len(lines) or lines[i + 1].stack != line.stack
+        texts = [Text(text) for text in cells(line, best_of_seeds=best_of_seeds)]
+        for text, heading in zip(texts, titles, strict=True):
             if heading == "verdict":
-                text.stylize(STYLES[row.verdict.kind])
+                text.stylize(STYLES[line.verdict.kind])
         table.add_row(*texts, end_section=last)
     return table
 
@@ -135,43 +165,115 @@ def missing_line(summary: Summary) -> str:
     return f"{len(summary.missing)} of {count} runs are missing:\n" + "\n".join(f"  {line}" for line in summary.missing)
 
 
-def conclusions(summary: Summary) -> list[str]:
-    """The verdict in sentences: for each task and model, what it solved and what a proof says of the rest.
+def rate_lines(summary: Summary) -> list[str]:
+    """For each task and model that had a choice: the learning rate that is reported, out of which, chosen by what."""
+    models = {(row.task, row.stack): row for row in summary.rows}
+    return [rate_line(row) for row in models.values() if len(row.selection.trials) > 1]
 
-    The 95 % intervals of the table are Student's t over seeds.
+
+def rate_line(row: Row) -> str:
+    """The learning rate of one model on one task."""
+    measured = "sequence accuracy" if row.task.measure == "accuracy" else LOSSES[row.task.measure]
+    return (
+        f"{row.task.name} · {row.stack}: reported at learning rate {row.selection.learning_rate:g}, chosen by "
+        f"{measured} on the validation split out of {tried(row.task, row.selection)}"
+    )
+
+
+def tried(task: Task, selection: Selection, sizes: Sequence[int] = ()) -> str:
+    """The learning rates with their means over seeds on the validation split, at some sizes or at all.
+
+    >>> from statewise.report.selection import NOTHING_RIGHT, Trial
+    >>> from statewise.tasks import Parity
+    >>> tried(Parity(), Selection(0.1, (Trial(0.1, {8: NOTHING_RIGHT}),)))
+    '0.1 (0.0 %)'
     """
+    texts = []
+    for trial in selection.trials:
+        scores = mean_of(score for size, score in trial.by_size.items() if size in sizes or not sizes)
+        found = percent(number(scores.sequence_accuracy)) if task.measure == "accuracy" else f"{scores.loss:.3f}"
+        texts.append(f"{trial.learning_rate:g} ({found})")
+    return listed(texts)
+
+
+def notes(*, best_of_seeds: bool = False) -> list[str]:
+    """What ± is, and which split a choice and which a number is from."""
+    lines = [
+        "±: half of Student's t 95 % interval over seeds, which is approximate. Learning rates are chosen on the "
+        "validation split; what is reported is measured on the test split."
+    ]
+    if best_of_seeds:
+        lines.append(
+            f"{BEST.removesuffix(' %')}: not a mean but one seed, the best on the validation split over all sizes, out "
+            "of the number in brackets; its own result on the test split (sequence accuracy, or loss)."
+        )
+    return lines
+
+
+def conclusions(summary: Summary) -> list[str]:
+    """The verdict in sentences: for each task and model, what it solved and what a proof says of the rest."""
     lines = []
-    for task, rows in rows_by_task(summary):
+    for task, rows in lines_by_task(summary):
         stacks = dict.fromkeys(row.stack for row in rows)
         lines += [sentence(task, stack, [row for row in rows if row.stack == stack]) for stack in stacks]
     return lines
 
 
-def sentence(task: Task, stack: str, rows: list[Row]) -> str:
-    """One model on one task in a few words, sizes with the same verdict together."""
+def sentence(task: Task, stack: str, lines: Sequence[Row | Untested]) -> str:
+    """One model on one task in a few words, sizes with the same verdict together; proofs with their source."""
     where = f"{task.name}: {stack}"
+    rows = [line for line in lines if isinstance(line, Row)]
+    if not rows:
+        return f"{where} is untested: no run finished."
     if task.measure != "accuracy":
         best = min(rows, key=lambda row: row.loss.mean)
-        return f"{where} reaches {best.loss.mean:.3f} nats per token at size {best.size}."
+        return f"{where} reaches {best.loss.mean:.3f} {LOSSES[task.measure]} at size {best.size}."
     sizes = {kind: [row for row in rows if row.verdict.kind == kind] for kind in STYLES}
     parts = [f"{where} solves {sizes_of(sizes['solved'])}" if sizes["solved"] else f"{where} solves no size"]
     if sizes["partly"]:
         parts.append(f"some seeds solve {sizes_of(sizes['partly'])}")
+    unlearned = sizes["has-room"] + sizes["no-bound"]
+    if unlearned:
+        parts.append(tried_at(unlearned))
     if sizes["has-room"]:
-        tried = listed([f"{rate:g}" for rate in rows[0].learning_rates])
-        parts.append(f"it has room for {sizes_of(sizes['has-room'])} and did not learn it at learning rate {tried}")
-    for row in sizes["cannot"] + sizes["not-always"]:
+        parts.append(f"it has room for {sizes_of(sizes['has-room'])} and did not learn it")
+    if sizes["no-bound"]:
+        parts.append(f"it did not learn {sizes_of(sizes['no-bound'])}, for which no bound is proved")
+    forbidden = sizes["cannot"] + sizes["not-always"]
+    for row in forbidden:
         assert row.required_bits is not None
         parts.append(
             f"at {row.size} it {row.verdict.text}, since its state has {row.state_bits:,} bits and "
             f"{row.required_bits:,.0f} are required"
         )
-    if any(row.verdict.never_everywhere for row in rows):
+    proofs = [proof(f"for {sizes_of(same)}", same) for same in by_source(forbidden)]
+    everywhere = [row for row in rows if row.verdict.never_everywhere]
+    if everywhere:
         parts.append("a proof says that no stack of its kind is right at all lengths")
-    return "; ".join(parts) + "."
+        proofs.append(proof("for all lengths", everywhere))
+    return " ".join(["; ".join(parts) + ".", *proofs])
 
 
-def sizes_of(rows: list[Row]) -> str:
+def tried_at(rows: Sequence[Row]) -> str:
+    """The learning rates that were tried at the sizes of some rows of one model, and how they did."""
+    selection = rows[0].selection
+    rates = "learning rate" if len(selection.trials) == 1 else "learning rates"
+    scores = tried(rows[0].task, selection, [row.size for row in rows])
+    return f"{rates} tried there, with sequence accuracy on the validation split: {scores}"
+
+
+def by_source(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Rows whose verdicts rest on the same proof, together."""
+    for source in dict.fromkeys(row.verdict.source for row in rows):
+        yield [row for row in rows if row.verdict.source == source]
+
+
+def proof(of: str, rows: Sequence[Row]) -> str:
+    """Where the proof is that the verdicts of some rows rest on."""
+    return f"Proof {of}: {rows[0].verdict.source}."
+
+
+def sizes_of(rows: Sequence[Row]) -> str:
     """The sizes of some rows, as in "sizes 16 and 64"."""
     return ("size " if len(rows) == 1 else "sizes ") + listed([str(row.size) for row in rows])
 

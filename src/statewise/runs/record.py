@@ -5,13 +5,25 @@ from typing import Any
 
 from statewise.core.config import digest
 
-FORMAT = 1
+FORMAT = 2
 STATUSES = ("finished", "diverged", "crashed")
 
 
 @dataclass(frozen=True, kw_only=True)
+class Validation:
+    """Scores on the validation split, to select by: nothing that is selected by them is reported from them.
+
+    Accuracies are None where tokens are vectors.
+    """
+
+    loss: float
+    token_accuracy: float | None
+    sequence_accuracy: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
-    """Measurements at one size, on the test split.
+    """Measurements at one size, on the test split; `validation` apart.
 
     loss                per scored token, in nats, or squared error per channel where tokens are vectors
     token_accuracy      of scored tokens; None where tokens are vectors
@@ -19,6 +31,7 @@ class Result:
     sequences           how many were scored
     state_bits          carried after `cut` tokens, one sequence, position counters not included
     counter_bits        position counters
+    validation          the same model at the same size on the validation split
     recovered_bits      mean bits read back out of the state; None where the meter does not apply
     recovered_at_least  its lower confidence limit
     """
@@ -30,6 +43,7 @@ class Result:
     sequences: int
     state_bits: int
     counter_bits: int
+    validation: Validation
     recovered_bits: float | None = None
     recovered_at_least: float | None = None
 

@@ -1,16 +1,26 @@
-"""A comparison: every model on every task with every seed, as a list of run configurations."""
+"""A comparison: every model on every task at every learning rate with every seed, as a list of run configurations."""
 
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tyro.conf import Positional
 
+from statewise.core.dotted import is_dotted
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError, pick
 from statewise.models import ModelConfig, parse_stack
-from statewise.studies.presets import PRESETS, Preset
+from statewise.studies.presets import PRESETS, Preset, of_ones_own
 from statewise.studies.run_config import EvaluationConfig, RunConfig
-from statewise.tasks import TASKS, Task, Text, VectorTask, configure
+from statewise.tasks import (
+    TASKS,
+    IndexLookup,
+    Task,
+    Text,
+    VectorTask,
+    configure,
+    import_task,
+    require_own_rule,
+)
 from statewise.training import TrainingConfig
 
 V = TypeVar("V")
@@ -21,7 +31,8 @@ class Comparison:
     """Models on tasks, with seeds. None means the task's preset (`statewise.studies.PRESETS`)."""
 
     tasks: Positional[tuple[str, ...]] = ("index-lookup", "parity")
-    """Tasks by name, such as index-lookup, mqar, selective-copying, permutations, text: `statewise.tasks.TASKS`."""
+    """Tasks by name, such as index-lookup, mqar, selective-copying, permutations, text: `statewise.tasks.TASKS`. A task
+    of your own is a dotted path, as in my_module:MyTask, and goes with sizes."""
     models: tuple[str, ...] = ("attention", "mingru", "gru")
     """Stacks: mixers joined by +, each with an optional count, as in mingru*2+attention. A mixer of your own is a
     dotted path from the working directory or an installed package: my_module.MyMixer."""
@@ -47,17 +58,21 @@ class Comparison:
     """none, learned or rope."""
     batch_size: int | None = None
     """Sequences in a step."""
-    learning_rate: float | None = None
-    """Peak learning rate."""
+    learning_rates: tuple[float, ...] | None = None
+    """Peak learning rates to try; for each model the one that does best on the validation split is reported."""
     settings: tuple[str, ...] = ()
     """Settings of the task as name=value, as in alphabet=16 queries=4; with a single task."""
     file: str | None = None
     """Corpus of the task text; without it, the sources of Python's standard library."""
 
     def plan(self) -> list[RunConfig]:
-        """Every run, tasks outermost and seeds innermost. Whatever cannot be asked is a UsageError here."""
+        """Every run, tasks outermost, then models, learning rates and seeds.
+
+        Whatever cannot be asked is a UsageError here, and so is a task of one's own that breaks its own rule.
+        """
         named = {"tasks": self.tasks, "models": self.models, "seeds": self.seeds}
         named |= {"sizes": chosen(self.sizes, (1,)), "train_sizes": chosen(self.train_sizes, (1,))}
+        named |= {"learning_rates": chosen(self.learning_rates, (1,))}
         for kind, asked in named.items():
             if not asked:
                 raise UsageError(f"compare: there are no {kind}; name at least one")
@@ -69,30 +84,40 @@ class Comparison:
             raise UsageError(f"compare: settings go with a single task, and there are {len(self.tasks)}")
         for stack in self.models:
             parse_stack(stack)
-        return [
-            run
-            for name in self.tasks
-            for stack in self.models
-            for run in self._runs(pick("task", name, TASKS).name, stack)
-        ]
+        return [run for name in self.tasks for run in self._runs(name)]
 
-    def _runs(self, name: str, stack: str) -> list[RunConfig]:
-        preset = PRESETS[name]
+    def _runs(self, name: str) -> list[RunConfig]:
+        preset = preset_of(name)
         task = self._task(preset)
         sizes = chosen(self.sizes, preset.sizes)
         train_sizes = chosen(self.train_sizes, preset.train_sizes if self.sizes is None else None) or sizes
-        for size in (*sizes, *train_sizes):
+        if not sizes:
+            raise UsageError(f"compare: {name} is a task of your own, for which no sizes are preset; name some: sizes")
+        own = is_dotted(name)
+        for size in sorted({*sizes, *train_sizes}):
             task.check_size(size)
-        run = RunConfig(
-            task=task.identity(),
-            model=self._model(preset, task, stack, max(*sizes, *train_sizes, 1)),
-            training=self._training(preset, train_sizes),
-            evaluation=EvaluationConfig(
-                sizes=sizes, examples=preset.examples, strings=preset.strings if name == "index-lookup" else 0
-            ),
-            seed=0,
-        )
-        return [replace(run, seed=seed) for seed in self.seeds]
+            if own and task.measure != "nats":
+                require_own_rule(task, size)
+        first = [
+            RunConfig(
+                task={**task.identity(), **({"class": name.replace(":", ".")} if own else {})},
+                model=self._model(preset, task, stack, max(*sizes, *train_sizes, 1)),
+                training=self._training(preset, train_sizes),
+                evaluation=EvaluationConfig(
+                    sizes=sizes,
+                    examples=preset.examples,
+                    strings=preset.strings if type(task) is IndexLookup else 0,
+                ),
+                seed=0,
+            )
+            for stack in self.models
+        ]
+        return [
+            replace(run, training=replace(run.training, learning_rate=rate), seed=seed)
+            for run in first
+            for rate in chosen(self.learning_rates, (preset.learning_rate,))
+            for seed in self.seeds
+        ]
 
     def _task(self, preset: Preset) -> Task:
         task = Text(file=self.file) if isinstance(preset.task, Text) else preset.task
@@ -120,12 +145,16 @@ class Comparison:
             steps=chosen(self.steps, preset.steps),
             time=None if self.time is None else seconds_of(self.time),
             batch_size=chosen(self.batch_size, preset.batch_size),
-            learning_rate=chosen(self.learning_rate, preset.learning_rate),
             warmup=preset.warmup,
             weight_decay=preset.weight_decay,
             evaluate_every=preset.evaluate_every,
             solved_at=preset.solved_at,
         )
+
+
+def preset_of(name: str) -> Preset:
+    """The settings for a task by its name or, of one's own, by its dotted path. A UsageError where there is none."""
+    return of_ones_own(import_task(name)) if is_dotted(name) else PRESETS[pick("task", name, TASKS).name]
 
 
 def chosen(asked: V | None, preset: V) -> V:

@@ -13,6 +13,7 @@ from statewise.mixers import find_mixer
 from statewise.models import Backbone, LanguageModel, build_model, save_model
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
+from statewise.runs.record import Validation
 from statewise.studies.run_config import RunConfig
 from statewise.tasks import IndexLookup, Task, from_identity
 from statewise.training import Outcome, evaluate, train
@@ -47,14 +48,17 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
 
 
 def measure_all(model: Backbone, task: Task, config: RunConfig) -> list[Result]:
-    """Score the test split and read the state at every size."""
+    """Score the test and the validation split and read the state at every size."""
     return [measure_one(model, task, config, size) for size in config.evaluation.sizes]
 
 
 def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Result:
     """Accuracy, loss, state bits and, for index lookup, recovered bits at one size."""
     plan = config.evaluation
-    score = evaluate(model, task, split="test", size=size, examples=plan.examples, seed=config.seed)
+    score, validation = (
+        evaluate(model, task, split=split, size=size, examples=plan.examples, seed=config.seed)
+        for split in ("test", "validation")
+    )
     held, counters = state_bits_at_cut(model, task, size, config.seed)
     result = Result(
         size=size,
@@ -64,6 +68,11 @@ def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Re
         sequences=score.sequences,
         state_bits=held,
         counter_bits=counters,
+        validation=Validation(
+            loss=validation.loss,
+            token_accuracy=validation.token_accuracy,
+            sequence_accuracy=validation.sequence_accuracy,
+        ),
     )
     if plan.strings == 0 or not isinstance(task, IndexLookup) or not isinstance(model, LanguageModel):
         return result

@@ -77,6 +77,11 @@ def one_bare_layer(task: Task, *, size: int) -> Preset:
     return Preset(task=task, sizes=(size,), feed_forward=0, norm="none", steps=1500, batch_size=64, solved_at=None)
 
 
+def of_ones_own(task: Task) -> Preset:
+    """A task that this package does not know, at sizes that whoever wrote it names."""
+    return Preset(task=task, sizes=(), positions="rope", steps=800)
+
+
 PRESETS: dict[str, Preset] = {
     # Width 32 in float32 is 1,024 bits of state; 192 symbols of 6 bits each are 1,152. Many queries of each string
     # let one attention layer find its 192 addresses in a few hundred steps.

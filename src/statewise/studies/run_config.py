@@ -8,16 +8,16 @@ from statewise.core.errors import UsageError
 from statewise.models import ModelConfig
 from statewise.training import TrainingConfig
 
-FORMAT = 2
+FORMAT = 3
 """Raised when the same configuration would give different numbers, so that old runs are not taken for new."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """What is measured after training, on splits that nothing was selected on.
+    """What is measured after training: the test split to report, the validation split to select by.
 
     sizes     task sizes
-    examples  sequences of the test split at each size; None is all there are (text)
+    examples  sequences of either split at each size; None is all there are (text)
     strings   random strings for the capacity meter at each size; 0 leaves it out, None is every string
     """
 
@@ -53,7 +53,7 @@ class RunConfig:
     @property
     def title(self) -> str:
         """The run in a few words, for progress lines."""
-        return f"{self.task['name']} · {self.model.stack} · seed {self.seed}"
+        return f"{self.task['name']} · {self.model.stack} · rate {self.training.learning_rate:g} · seed {self.seed}"
 
     @staticmethod
     def from_plain(plain: dict[str, Any], *, where: str) -> "RunConfig":

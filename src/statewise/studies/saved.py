@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from statewise.constructions import Construction, load_construction
+from statewise.constructions.saved import CONSTRUCTION
 from statewise.core.errors import RunError, UsageError
 from statewise.models import LanguageModel, VectorModel, load_model
 from statewise.runs import Record, read_record
@@ -19,16 +21,19 @@ class SavedRun:
     model: LanguageModel | VectorModel
 
 
-def load(path: str | Path) -> SavedRun | LanguageModel | VectorModel:
-    """Open a run folder, or a model file.
+def load(path: str | Path) -> SavedRun | Construction | LanguageModel | VectorModel:
+    """Open a run folder, a construction's folder, or a model file.
 
-    A run folder gives a `SavedRun` with `config`, `record` and `model`; a `.safetensors` file gives the
+    A run folder gives a `SavedRun` with `config`, `record` and `model`, one that `construct --save` wrote a
+    `Construction`; a `.safetensors` file gives the
     `LanguageModel` or `VectorModel`. A path that is not there is a UsageError; what is neither, is damaged, or is a run
     without weights is a RunError.
     """
     path = Path(path)
     if path.is_file():
         return load_model(path)
+    if (path / CONSTRUCTION).exists():
+        return load_construction(path)
     if not path.exists():
         raise UsageError(f"there is nothing at {path}: name a run folder or a .safetensors file")
     if not (path / RECORD).exists():

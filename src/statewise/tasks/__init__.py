@@ -114,11 +114,16 @@ TASKS: dict[str, type[Task]] = {
 def from_identity(identity: dict[str, Any]) -> Task:
     """The task that `Task.identity` describes; a text's digest comes with it, and other contents are refused.
 
+    A task of a user's own has a `class` in it, the dotted path that it is imported from; one that cannot be imported
+    is a UsageError.
+
     >>> from_identity(IndexLookup(alphabet=4).identity())
     IndexLookup(alphabet=4, queries=1)
     """
-    fields = {key: value for key, value in identity.items() if key != "name"}
-    return from_plain(pick("task", str(identity.get("name")), TASKS), fields, where="task")
+    fields = {key: value for key, value in identity.items() if key not in ("name", "class")}
+    own = identity.get("class")
+    cls = pick("task", str(identity.get("name")), TASKS) if own is None else type(import_task(str(own)))
+    return from_plain(cls, fields, where="task")
 
 
 def configure(task: Task, settings: Sequence[str]) -> Task:

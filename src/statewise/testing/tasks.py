@@ -299,7 +299,7 @@ def chance_is_the_best_constant_answer(task: Task, sizes: Sequence[int]) -> None
 def rates_of_best_id(batch: Batch) -> Tensor:
     """Share of each example's scored tokens (B,) at which the one id is right that is right most often."""
     answers = batch.targets[batch.scored].unique().tolist()
-    rates = [(batch.targets == answer).sum(1).double() / batch.scored.sum(1) for answer in answers]
+    rates: list[Tensor] = [(batch.targets == answer).sum(1).double() / batch.scored.sum(1) for answer in answers]
     return max(rates, key=lambda rate: float(rate.mean()))
 
 

@@ -1,0 +1,46 @@
+"""What the commands that train have in common: what is checked before, and runs with their progress shown."""
+
+from pathlib import Path
+
+import torch
+
+from statewise.cli.progress import watch
+from statewise.core.errors import UsageError
+from statewise.core.optional import require
+from statewise.ops.memory import keep_freed_memory
+from statewise.runs import Record, RunStore
+from statewise.studies import RunConfig, run_all
+
+
+def check_workers(command: str, workers: int | None) -> None:
+    """Raise a UsageError for a number of processes that cannot be."""
+    if workers is not None and workers < 1:
+        raise UsageError(f"{command}: workers is {workers}; it must be at least 1")
+
+
+def check_page() -> None:
+    """Raise a MissingExtraError unless the HTML report can be written."""
+    for module in ("matplotlib", "jinja2"):
+        require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
+
+
+def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool) -> list[Record]:
+    """Run a plan with progress shown; on an interrupt say what is finished and where."""
+    prepare = keep_freed_memory if keep_memory else None
+    store = RunStore(output)
+    store.check_writable()
+    watcher = watch(len(plan))
+    try:
+        with watcher:
+            return run_all(plan, store, watcher, workers=workers or torch.get_num_threads(), prepare=prepare)
+    except KeyboardInterrupt:
+        watcher.note(
+            f"interrupted: {watcher.done} of {len(plan)} runs are finished and kept in {output}; "
+            "the same command goes on from there"
+        )
+        raise
+
+
+def status_of(records: list[Record]) -> int:
+    """The exit status: 1 where a run crashed."""
+    return 0 if not any(record.status == "crashed" for record in records) else 1
