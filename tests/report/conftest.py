@@ -28,7 +28,7 @@ def make_record(
         config={
             "task": task.identity(),
             "model": {"stack": stack, "positions": facts.pop("positions", "none")},
-            "training": {"learning_rate": rate},
+            "training": {"learning_rate": rate, "steps": 10},
             "evaluation": {"sizes": [result[0] for result in results] or list(sizes)},
             "seed": seed,
         },

@@ -48,7 +48,7 @@ def test_the_rate_stays_in_range_and_falls_with_the_budget(step, one, other):
     ("options", "message"),
     [
         ({"sizes": ()}, "there are no sizes to train on"),
-        ({"steps": 0}, "steps is 0; it must be at least 1"),
+        ({"steps": -1}, "steps is -1; it must be at least 0"),
         ({"batch_size": -1}, "batch_size is -1; it must be at least 1"),
         ({"evaluate_every": 0}, "evaluate_every is 0; it must be at least 1"),
         ({"validation": 0}, "validation is 0; it must be at least 1"),

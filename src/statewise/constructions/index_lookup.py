@@ -24,6 +24,7 @@ from statewise.core.errors import UsageError, pick
 from statewise.models import LanguageModel
 from statewise.tasks import IndexLookup
 
+CERTAINTY = 20.0
 COHERENCE = 0.5
 """Largest product of two near-orthogonal addresses."""
 
@@ -70,7 +71,8 @@ def attention(size: int, *, alphabet: int = 16, queries: int = 1, addresses: str
         # A query has no symbol of its own, so what is read stands alone in that piece.
         output=columns(at.width, at["symbol"]),
     )
-    write_table(model.head, slice(alphabet), at["symbol"], symbol)
+    # So sure that the softmax over symbols says all that was read, up to rounding.
+    write_table(model.head, slice(alphabet), at["symbol"], CERTAINTY * symbol)
     return Construction(
         name="index-lookup/attention",
         model=model.eval(),

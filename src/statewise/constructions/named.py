@@ -5,12 +5,36 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from statewise.constructions import index_lookup
+from statewise.constructions import (
+    associative_recall_attention,
+    c_gram,
+    copying,
+    counting,
+    dyck,
+    equality_recurrent,
+    index_lookup,
+    index_lookup_recurrent,
+    nearest_neighbour_recurrent,
+    parity,
+    recall_recurrent,
+)
 from statewise.constructions.construction import Construction
 from statewise.core.errors import UsageError, pick
 
 CONSTRUCTIONS: dict[str, Callable[..., Construction]] = {
     "index-lookup/attention": index_lookup.attention,
+    "index-lookup/recurrent": index_lookup_recurrent.recurrent,
+    "associative-recall/attention": associative_recall_attention.attention,
+    "associative-recall/recurrent": recall_recurrent.recurrent,
+    "c-gram/attention": c_gram.attention,
+    "counting/attention": counting.attention,
+    "equality/recurrent": equality_recurrent.recurrent,
+    "nearest-neighbour/recurrent": nearest_neighbour_recurrent.recurrent,
+    "dyck/recurrent": dyck.recurrent,
+    "parity/gru": parity.gru,
+    "parity/mingru": parity.mingru,
+    "copy/recurrent": copying.recurrent,
+    "selective-copying/mingru*2": copying.mingru,
 }
 """Called with the largest size, and settings by name."""
 

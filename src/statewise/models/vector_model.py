@@ -12,11 +12,20 @@ from statewise.models.backbone import EMBEDDING_STD, Backbone
 from statewise.models.config import ModelConfig
 
 
+class Affine(nn.Linear):
+    """An affine map that takes numbers of any floating dtype, in that of its weights: data are drawn in float32."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, C) → (…, width)."""
+        return super().forward(x.to(self.weight.dtype))
+
+
 class VectorModel(Backbone):
     """A stack of blocks over vectors: tokens (B, T, C) → answers (B, T, O) and a state.
 
     Takes the fields of `ModelConfig` by name, `vocabulary` excepted; `channels` are C and O. The embedding is an affine
-    map, so that products of its outputs contain constants, and the head a linear one.
+    map, so that products of its outputs contain constants, and the head a linear one. Vectors of any floating dtype are
+    taken in that of the parameters.
 
     >>> import torch
     >>> model = VectorModel(channels=(6, 3), width=32, stack="linear-attention")
@@ -32,7 +41,7 @@ class VectorModel(Backbone):
                 "and of an answer, or use LanguageModel"
             )
         inputs, outputs = config.channels
-        super().__init__(config, nn.Linear(inputs, config.width))
+        super().__init__(config, Affine(inputs, config.width))
         self.head = nn.Linear(config.width, outputs, bias=False)
         if self.places is not None:
             nn.init.normal_(self.places.weight, std=EMBEDDING_STD)

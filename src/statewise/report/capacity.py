@@ -5,6 +5,7 @@ from rich.table import Table
 
 from statewise.report.summary import Row, Summary
 from statewise.report.table import share_of, spread
+from statewise.runs.record import model_of_run
 from statewise.tasks import from_identity
 
 EVERYTHING = 0.98
@@ -38,7 +39,7 @@ def every_string_was_read(summary: Summary, row: Row) -> bool:
     results = [
         result
         for record in summary.records
-        if record.config["model"]["stack"] == row.stack and from_identity(record.config["task"]) == row.task
+        if model_of_run(record.config) == row.stack and from_identity(record.config["task"]) == row.task
         for result in record.results
         if result.size == row.size
     ]

@@ -6,7 +6,7 @@ from pathlib import Path
 from statewise.core.config import canonical
 from statewise.core.optional import require
 from statewise.report.figures import draw_all, svg
-from statewise.report.summary import Summary, title_of_run
+from statewise.report.summary import Summary
 from statewise.report.table import (
     cells,
     conclusions,
@@ -18,6 +18,7 @@ from statewise.report.table import (
     threshold_note,
     title_of,
 )
+from statewise.runs.record import title_of_run
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 PNG_DPI = 150

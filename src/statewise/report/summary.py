@@ -5,13 +5,13 @@ Where several learning rates were tried, a row is about the one that was selecte
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from statewise.bounds import best_accuracy
 from statewise.report.interval import Interval, interval
 from statewise.report.selection import Selection, best_seed, number, rate_of, result_at, select
 from statewise.report.verdict import SOLVED_AT, UNTESTED, Verdict, judge, requirement
 from statewise.runs import Record, Result
+from statewise.runs.record import model_of_run, title_of_run
 from statewise.tasks import Task, from_identity
 
 
@@ -78,7 +78,7 @@ def summarise(records: Sequence[Record]) -> Summary:
     """Group records by task and model, in the order given."""
     groups: dict[tuple[Task, str], list[Record]] = {}
     for record in records:
-        key = (from_identity(record.config["task"]), record.config["model"]["stack"])
+        key = (from_identity(record.config["task"]), model_of_run(record.config))
         groups.setdefault(key, []).append(record)
     lines = [line for (task, stack), group in groups.items() for line in lines_of(task, stack, group)]
     return Summary(
@@ -87,12 +87,6 @@ def summarise(records: Sequence[Record]) -> Summary:
         missing=tuple(f"{title_of_run(r.config)}: {r.status}, {r.because}" for r in records if r.status != "finished"),
         records=tuple(records),
     )
-
-
-def title_of_run(config: dict[str, Any]) -> str:
-    """A run in a few words."""
-    rate = config["training"]["learning_rate"]
-    return f"{config['task']['name']} · {config['model']['stack']} · rate {rate:g} · seed {config['seed']}"
 
 
 def lines_of(task: Task, stack: str, records: Sequence[Record]) -> list[Row] | list[Untested]:
@@ -138,6 +132,7 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
             state_bits=state_bits,
             non_negative_decay=facts["non_negative_decay"],
             positions=positions or config["model"]["positions"],
+            trained=config["training"]["steps"] > 0,
         ),
         selection=selection,
         solved=sum(accuracy >= SOLVED_AT for accuracy in accuracies),

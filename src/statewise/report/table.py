@@ -20,6 +20,7 @@ STYLES = {
     "cannot": "red",
     "not-always": "red",
     "has-room": "",
+    "untrained": "",
     "no-bound": "",
     "no-rule": "",
     "untested": "",
@@ -237,6 +238,8 @@ def sentence(task: Task, stack: str, lines: Sequence[Row | Untested]) -> str:
         parts.append(tried_at(unlearned))
     if sizes["has-room"]:
         parts.append(f"it has room for {sizes_of(sizes['has-room'])} and did not learn it")
+    if sizes["untrained"]:
+        parts.append(f"its weights as they were written are not right at {sizes_of(sizes['untrained'])}")
     if sizes["no-bound"]:
         parts.append(f"it did not learn {sizes_of(sizes['no-bound'])}, for which no bound is proved")
     forbidden = sizes["cannot"] + sizes["not-always"]

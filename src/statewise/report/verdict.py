@@ -8,6 +8,7 @@ cannot be always right (proof)
 has room, did not learn     nothing proved stands in the way
 did not learn, no bound is proved
                             a task of a user's own: what it requires is not known
+not right as written        weights that were written down, and noise on them
 untested                    no run gave a number
 """
 
@@ -25,7 +26,8 @@ SOLVED_AT = 0.99
 
 @dataclass(frozen=True)
 class Verdict:
-    """`kind` is one of solved, partly, cannot, not-always, has-room, no-bound, no-rule, untested; `text` is for people.
+    """`kind` is one of solved, partly, cannot, not-always, has-room, no-bound, untrained, no-rule,
+    untested; `text` is for people.
 
     source            where the proof is that `text` speaks of: theorem or argument; empty where it speaks of none
     never_everywhere  a proof says that this kind of stack is not right at all lengths, whatever it learns here
@@ -48,11 +50,13 @@ def judge(
     state_bits: int,
     non_negative_decay: bool,
     positions: str,
+    trained: bool = True,
 ) -> Verdict:
     """The verdict from the sequence accuracy of every seed and the bits of state at the cut.
 
     accuracies  one for each seed; 0 for one that diverged
     state_bits  carried at the cut, without position counters, which say nothing about what was read
+    trained     false for weights that were written down and left so
     positions   how the stack as a whole knows places; none where rope has no attention layer to act in
     """
     if task.measure != "accuracy":
@@ -66,6 +70,8 @@ def judge(
     limit = best_accuracy(task, size, state_bits)
     if limit is not None and limit.value < SOLVED_AT:
         return Verdict("cannot", f"cannot (proof): at most {limit_of(limit.value)} of answers right", limit.source)
+    if not trained:
+        return Verdict("untrained", "not right as written")
     required = requirement(task, size)
     if required is None:
         return Verdict("no-bound", "did not learn, no bound is proved")

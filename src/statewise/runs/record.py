@@ -9,6 +9,23 @@ FORMAT = 2
 STATUSES = ("finished", "diverged", "crashed")
 
 
+def model_of_run(config: dict[str, Any]) -> str:
+    """What to call the model of a run: its stack or, where its weights were written down, their construction."""
+    initial = config.get("initial")
+    if initial is None:
+        stack: str = config["model"]["stack"]
+        return stack
+    noise = f", noise {initial['noise']:g}" if initial["noise"] else ""
+    trained = f", trained {config['training']['steps']:,} steps" if config["training"]["steps"] else ""
+    return f"{initial['construction']} for {initial['arguments']['size']}{noise}{trained}"
+
+
+def title_of_run(config: dict[str, Any]) -> str:
+    """A run in a few words."""
+    rate = f" · rate {config['training']['learning_rate']:g}" if config["training"]["steps"] else ""
+    return f"{config['task']['name']} · {model_of_run(config)}{rate} · seed {config['seed']}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Validation:
     """Scores on the validation split, to select by: nothing that is selected by them is reported from them.

@@ -5,12 +5,14 @@ from typing import TypeVar
 
 from tyro.conf import Positional
 
+from statewise.constructions import build
 from statewise.core.dotted import is_dotted
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError, pick
 from statewise.models import ModelConfig, parse_stack
+from statewise.studies.constructed import constructions_for, initial_of
 from statewise.studies.presets import PRESETS, Preset, of_ones_own
-from statewise.studies.run_config import EvaluationConfig, RunConfig
+from statewise.studies.run_config import EvaluationConfig, Initial, RunConfig
 from statewise.tasks import (
     TASKS,
     IndexLookup,
@@ -64,6 +66,12 @@ class Comparison:
     """Settings of the task as name=value, as in alphabet=16 queries=4; with a single task."""
     file: str | None = None
     """Corpus of the task text; without it, the sources of Python's standard library."""
+    constructed: bool = False
+    """List beside the models every construction that solves the task, as it is: what training leaves on the table."""
+    init: str | None = None
+    """construction:NAME, to train from its weights, in place of models."""
+    noise: float = 0.0
+    """Standard deviation of Gaussian noise on the weights of `init`, as a share of each tensor's root mean square."""
 
     def plan(self) -> list[RunConfig]:
         """Every run, tasks outermost, then models, learning rates and seeds.
@@ -82,6 +90,10 @@ class Comparison:
             raise UsageError(f"compare: file is {self.file}, which only the task text reads; add text to the tasks")
         if self.settings and len(self.tasks) > 1:
             raise UsageError(f"compare: settings go with a single task, and there are {len(self.tasks)}")
+        if self.steps == 0 and self.init is None:
+            raise UsageError("compare: steps is 0, which trains nothing; it must be at least 1, unless init is named")
+        if self.noise and self.init is None:
+            raise UsageError(f"compare: noise is {self.noise}, which goes on the weights of init, and none is named")
         for stack in self.models:
             parse_stack(stack)
         return [run for name in self.tasks for run in self._runs(name)]
@@ -98,25 +110,45 @@ class Comparison:
             task.check_size(size)
             if own and task.measure != "nats":
                 require_own_rule(task, size)
-        first = [
-            RunConfig(
-                task={**task.identity(), **({"class": name.replace(":", ".")} if own else {})},
-                model=self._model(preset, task, stack, max(*sizes, *train_sizes, 1)),
-                training=self._training(preset, train_sizes),
-                evaluation=EvaluationConfig(
-                    sizes=sizes,
-                    examples=preset.examples,
-                    strings=preset.strings if type(task) is IndexLookup else 0,
-                ),
-                seed=0,
-            )
-            for stack in self.models
-        ]
-        return [
+        largest = max(*sizes, *train_sizes, 1)
+        bare = RunConfig(
+            task={**task.identity(), **({"class": name.replace(":", ".")} if own else {})},
+            model=self._model(preset, task, self.models[0], largest),
+            training=self._training(preset, train_sizes),
+            evaluation=EvaluationConfig(
+                sizes=sizes,
+                examples=preset.examples,
+                strings=preset.strings if type(task) is IndexLookup else 0,
+            ),
+            seed=0,
+        )
+        trained = [
             replace(run, training=replace(run.training, learning_rate=rate), seed=seed)
-            for run in first
+            for run in self._first(bare, preset, task, largest)
             for rate in chosen(self.learning_rates, (preset.learning_rate,))
             for seed in self.seeds
+        ]
+        written = self._written(bare, task, sizes) if self.constructed else []
+        return trained + [replace(run, seed=seed) for run in written for seed in self.seeds]
+
+    def _first(self, bare: RunConfig, preset: Preset, task: Task, largest: int) -> list[RunConfig]:
+        """A run for each model, or the one that starts from a construction."""
+        if self.init is None:
+            return [replace(bare, model=self._model(preset, task, stack, largest)) for stack in self.models]
+        initial = initial_of(self.init, task, largest, self.noise)
+        return [replace(bare, model=build(initial.construction, **initial.arguments).model.config, initial=initial)]
+
+    def _written(self, bare: RunConfig, task: Task, sizes: tuple[int, ...]) -> list[RunConfig]:
+        """A run without training for each construction that solves the task."""
+        return [
+            replace(
+                bare,
+                model=construction.model.config,
+                training=replace(bare.training, steps=0, time=None),
+                evaluation=replace(bare.evaluation, sizes=asked),
+                initial=Initial(construction=construction.name, arguments=construction.arguments),
+            )
+            for construction, asked in constructions_for(task, sizes)
         ]
 
     def _task(self, preset: Preset) -> Task:

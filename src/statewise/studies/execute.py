@@ -7,10 +7,11 @@ from typing import Any
 import torch
 
 from statewise.capacity import count_state_bits, read_index_lookup
+from statewise.constructions import build
 from statewise.core.events import Sink, Tee
 from statewise.core.random import child_seed, seeded
 from statewise.mixers import find_mixer
-from statewise.models import Backbone, LanguageModel, build_model, save_model
+from statewise.models import Backbone, LanguageModel, VectorModel, build_model, save_model
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
 from statewise.runs.record import Validation
@@ -28,8 +29,7 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     An exception leaves nothing behind but what was there before.
     """
     task = from_identity(config.task)
-    with seeded(child_seed(config.seed, "weights")):
-        model = build_model(config.model)
+    model = initial_model(config)
     with store.begin(config) as folder:
         outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink))
         record = Record(
@@ -45,6 +45,20 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
             save_model(model, folder.model)
         folder.finish(record)
     return record
+
+
+def initial_model(config: RunConfig) -> LanguageModel | VectorModel:
+    """The model that training starts from: random, or a construction's with noise on it."""
+    if config.initial is None:
+        with seeded(child_seed(config.seed, "weights")):
+            return build_model(config.model)
+    model = build(config.initial.construction, **config.initial.arguments).model
+    generator = torch.Generator().manual_seed(child_seed(config.seed, "noise"))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            scale = config.initial.noise * parameter.square().mean().sqrt()
+            parameter.add_(scale * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
+    return model
 
 
 def measure_all(model: Backbone, task: Task, config: RunConfig) -> list[Result]:

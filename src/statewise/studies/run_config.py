@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from statewise.core.config import digest, from_plain
+from statewise.core.config import digest, from_plain, to_plain
 from statewise.core.errors import UsageError
 from statewise.models import ModelConfig
+from statewise.runs.record import title_of_run
 from statewise.training import TrainingConfig
 
 FORMAT = 3
@@ -35,14 +36,36 @@ class EvaluationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Initial:
+    """Weights to start from: those of a construction.
+
+    construction  its name
+    arguments     what `statewise.constructions.build` is called with besides
+    noise         standard deviation of Gaussian noise on every tensor, as a share of the root mean square of its values
+    """
+
+    construction: str
+    arguments: dict[str, Any]
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not self.noise >= 0:
+            raise UsageError(f"init: noise is {self.noise}; it must be at least 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunConfig:
-    """One training and evaluation. `task` is a task's identity: its name, fields and, for text, SHA-256."""
+    """One training and evaluation. `task` is a task's identity: its name, fields and, for text, SHA-256.
+
+    initial  weights that are written down; None starts from random ones
+    """
 
     task: dict[str, Any]
     model: ModelConfig
     training: TrainingConfig
     evaluation: EvaluationConfig
     seed: int
+    initial: Initial | None = None
     format: int = FORMAT
 
     @property
@@ -53,7 +76,7 @@ class RunConfig:
     @property
     def title(self) -> str:
         """The run in a few words, for progress lines."""
-        return f"{self.task['name']} · {self.model.stack} · rate {self.training.learning_rate:g} · seed {self.seed}"
+        return title_of_run(to_plain(self))
 
     @staticmethod
     def from_plain(plain: dict[str, Any], *, where: str) -> "RunConfig":

@@ -11,7 +11,7 @@ class TrainingConfig:
     """AdamW with warm-up and cosine decay over a budget of steps or of seconds.
 
     sizes           task sizes to train on; each step draws one
-    steps           budget in optimiser steps; with `time` it is not used
+    steps           budget in optimiser steps, 0 trains nothing; with `time` it is not used
     time            budget in seconds, over which the schedule is laid instead; such a run is `wall-clock`
     batch_size      sequences in a step
     learning_rate   at the end of warm-up
@@ -38,7 +38,9 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         if not self.sizes:
             raise UsageError("training: there are no sizes to train on; name at least one")
-        for name in ("steps", "batch_size", "evaluate_every", "validation"):
+        if self.steps < 0:
+            raise UsageError(f"training: steps is {self.steps}; it must be at least 0")
+        for name in ("batch_size", "evaluate_every", "validation"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training: {name} is {getattr(self, name)}; it must be at least 1")
         if self.time is not None and not 0 < self.time < math.inf:

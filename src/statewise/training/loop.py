@@ -179,7 +179,7 @@ class Clock:
         """Share of the budget that is used."""
         if self.config.time is not None:
             return self.training / self.config.time
-        return step / self.config.steps
+        return step / self.config.steps if self.config.steps else 1.0
 
     def over(self, step: int) -> bool:
         """Whether the budget is used up."""
