@@ -55,7 +55,7 @@ PUBLIC = {
         "run_all",
     ],
     "statewise.report": [
-        "Limit", "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "limit_sentence", "render",
+        "Limit", "Marker", "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "limit_sentence", "render",
         "render_capacity", "render_limits", "saturation", "summarise", "write_page",
     ],
     "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from statewise.core.optional import require
 from statewise.report import render, summarise, write_page
-from statewise.report.figures import draw_all, svg
+from statewise.report.figures import Marker, draw_all, svg
 from statewise.tasks import IndexLookup, Parity, Text
 
 
@@ -185,3 +185,13 @@ def test_without_the_extra_the_message_names_it(monkeypatch):
     monkeypatch.setattr(importlib, "import_module", absent)
     with pytest.raises(ValueError, match=r"figures needs matplotlib, .*pip install 'statewise\[report\]'"):
         require("matplotlib", extra="report", purpose="figures")
+
+
+def test_constructions_are_numbered_rings_in_the_figure_of_bits(records):
+    rings = [Marker("parity/gru", 16, 32, 1.0), Marker("a/b", 4, 64, 20.0)]
+    (axes,) = draw_all(summarise(records), rings)["index-lookup-bits"].axes
+    points = {line.get_label(): (line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines}
+    assert points["1  parity/gru, n=16"] == (32, 1.0)
+    assert points["2  a/b, n=4"] == (64, 20.0)
+    assert {"1", "2"} <= {text.get_text() for text in axes.texts}
+    assert axes.get_xlim()[0] <= 32

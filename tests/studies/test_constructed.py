@@ -5,6 +5,7 @@ import torch
 
 from statewise.constructions import build
 from statewise.core import UsageError
+from statewise.core.config import to_plain
 from statewise.runs import RunStore
 from statewise.runs.record import model_of_run
 from statewise.studies import Comparison, run_all
@@ -74,6 +75,15 @@ def test_noise_is_a_share_of_each_tensor_and_a_function_of_the_seed():
     assert all(torch.equal(tensor, repeated[name]) for name, tensor in first.state_dict().items())
 
 
+def test_weights_are_rounded_to_the_dtype_that_is_named():
+    (run,) = asked(init="construction:parity/mingru", rounding="bfloat16", steps=0).plan()
+    written = build("parity/mingru", 6).model
+    for before, after in zip(written.parameters(), initial_model(run).parameters(), strict=True):
+        assert after.dtype == before.dtype
+        assert torch.equal(after, before.bfloat16().to(before.dtype))
+    assert model_of_run(to_plain(run)) == "parity/mingru for 6, in bfloat16"
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -84,7 +94,9 @@ def test_noise_is_a_share_of_each_tensor_and_a_function_of_the_seed():
             r"init: index-lookup/attention solves IndexLookup\(.*\), not",
         ),
         ({"init": "construction:parity/gru", "noise": -1.0}, "noise is -1.0; it must be at least 0"),
-        ({"noise": 0.1}, "noise is 0.1, which goes on the weights of init, and none is named"),
+        ({"init": "construction:parity/gru", "rounding": "int8"}, "unknown rounding 'int8'"),
+        ({"noise": 0.1}, "noise is 0.1 and rounding is None, which go on the weights of init, and none is named"),
+        ({"rounding": "float16"}, "noise is 0.0 and rounding is float16, which go on the weights of init, and none"),
         ({"steps": 0}, "steps is 0, which trains nothing; it must be at least 1, unless init is named"),
     ],
 )

@@ -6,16 +6,22 @@ from typing import Literal
 
 from statewise.capacity import check_strings
 from statewise.cli.console import console
+from statewise.cli.construct import markers
 from statewise.cli.watched import check_page, check_workers, run_watched, status_of
 from statewise.report import render_capacity, saturation, summarise, write_page
 from statewise.report.table import missing_line
 from statewise.studies import Comparison, RunConfig
 from statewise.tasks import IndexLookup
 
+MARKER_SIZE = 16
+"""At which constructions stand in the figure."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Capacity:
     """Train models to look symbols up in a string, and count what their states give back.
+
+    The figure has every construction as a numbered ring: what its state is made of, and what its task requires.
 
     Each seed is trained on every size; strings to measure on are drawn apart from training, validation and test.
     """
@@ -63,7 +69,8 @@ class Capacity:
         out.print(render_capacity(summary))
         out.print(missing_line(summary))
         if self.page:
-            out.print(f"Report: {write_page(summary, self.output, name='capacity')}\n", soft_wrap=True)
+            page = write_page(summary, self.output, name="capacity", markers=list(markers(MARKER_SIZE)))
+            out.print(f"Report: {page}\n", soft_wrap=True)
         for line in saturation(summary):
             out.print(f"  {line}", soft_wrap=True)
         out.print(

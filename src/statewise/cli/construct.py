@@ -14,6 +14,9 @@ from statewise.cli.console import console
 from statewise.constructions import CONSTRUCTIONS, Construction, Verification, build, save
 from statewise.core.errors import UsageError
 from statewise.core.settings import parse_settings
+from statewise.report import Marker
+
+EXAMPLES_FOR_A_MARKER = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +76,18 @@ def facts(construction: Construction, verification: Verification) -> Iterator[tu
     yield "checked", checked(construction, verification)
     yield "fails at", "no size is known" if construction.fails_at is None else f"size {construction.fails_at}"
     yield "source", construction.source
+
+
+def markers(size: int) -> Iterator[Marker]:
+    """Every construction that is right at a size, with the bits of its state and those that its task requires.
+
+    Constructions over vectors have none: bits are not defined there.
+    """
+    for name in CONSTRUCTIONS:
+        construction = build(name, size)
+        if type(construction.task) in REQUIRED and construction.verify(size, examples=EXAMPLES_FOR_A_MARKER).exact:
+            required = required_bits(construction.task, size).value
+            yield Marker(name, size, state_bits(construction, size), required)
 
 
 def heads(construction: Construction) -> str:

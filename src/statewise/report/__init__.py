@@ -1,6 +1,7 @@
 """Tables, figures and the HTML page: functions of records alone, so that they can be redrawn anywhere."""
 
 from statewise.report.capacity import render_capacity, saturation
+from statewise.report.figures import Marker
 from statewise.report.limit import Limit, limit_sentence, render_limits
 from statewise.report.page import write_page
 from statewise.report.summary import Row, Summary, summarise
@@ -10,6 +11,7 @@ from statewise.report.verdict import SOLVED_AT, Verdict, judge
 __all__ = [
     "SOLVED_AT",
     "Limit",
+    "Marker",
     "Row",
     "Summary",
     "Verdict",

@@ -1,8 +1,8 @@
 """The figures: drawn once, kept as SVG for the page and as PNG beside it."""
 
 import io
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from statewise.core.optional import require
 from statewise.report.summary import Row, Summary
@@ -19,8 +19,17 @@ Axes = Any
 Figure = Any
 
 
-def draw_all(summary: Summary) -> dict[str, Figure]:
-    """Every figure that the records give, by name."""
+class Marker(NamedTuple):
+    """A construction in the figure of bits: what its state is made of, and what being always right asks it to hold."""
+
+    name: str
+    size: int
+    state_bits: int
+    required_bits: float
+
+
+def draw_all(summary: Summary, markers: Sequence[Marker] = ()) -> dict[str, Figure]:
+    """Every figure that the records give, by name; `markers` stand in those of bits."""
     figures: dict[str, Figure] = {}
     for task, rows in rows_by_task(summary):
         if not rows:
@@ -30,7 +39,7 @@ def draw_all(summary: Summary) -> dict[str, Figure]:
         else:
             figures[f"{task.name}-loss"] = loss_figure(rows)
         if any(row.recovered for row in rows):
-            figures[f"{task.name}-bits"] = bits_figure(rows)
+            figures[f"{task.name}-bits"] = bits_figure(rows, markers)
     return figures
 
 
@@ -73,8 +82,8 @@ def loss_figure(rows: list[Row]) -> Figure:
     return framed(f"{rows[0].task.name}: loss", draw)
 
 
-def bits_figure(rows: list[Row]) -> Figure:
-    """Recovered bits against state bits: nothing lies above the diagonal."""
+def bits_figure(rows: list[Row], markers: Sequence[Marker] = ()) -> Figure:
+    """Recovered bits against state bits: nothing lies above the diagonal. Constructions are numbered rings."""
 
     def draw(axes: Axes) -> None:
         measured = [row for row in rows if row.recovered is not None]
@@ -86,18 +95,26 @@ def bits_figure(rows: list[Row]) -> Figure:
                 if bits < LEGIBLE_BITS:
                     continue
                 axes.annotate(f"n={row.size}", (state, bits), (6, -3), textcoords="offset points", fontsize=8)
-        ends = [1.0, 1.5 * max(row.state_bits for row in measured)]
+        for number, marker in enumerate(markers, 1):
+            place = (marker.state_bits, marker.required_bits)
+            label = f"{number}  {marker.name}, n={marker.size}"
+            axes.plot(
+                *place, marker="o", markersize=13, color="#444444", fillstyle="none", linestyle="none", label=label
+            )
+            axes.annotate(str(number), place, ha="center", va="center", fontsize=7)
+        held = [row.state_bits for row in measured] + [marker.state_bits for marker in markers]
+        ends = [1.0, 1.5 * max(held)]
         axes.plot(ends, ends, color="#888888", label="all that a state of this size can hold")
         axes.set_xscale("log")
         axes.set_yscale("symlog", linthresh=10)
         axes.set(
             xlabel="state bits",
-            ylabel="recovered bits",
-            xlim=(min(r.state_bits for r in measured) / 2, ends[1]),
+            ylabel="recovered bits" + ("; rings: required bits" if markers else ""),
+            xlim=(min(held) / 2, ends[1]),
         )
         axes.set_ylim(bottom=-1)
 
-    return framed(f"{rows[0].task.name}: recovered bits against state bits", draw)
+    return framed(f"{rows[0].task.name}: recovered bits against state bits", draw, tall=bool(markers))
 
 
 def by_stack(rows: list[Row]) -> list[tuple[list[Row], dict[str, Any]]]:
@@ -136,17 +153,17 @@ def size_axis(axes: Axes, rows: list[Row]) -> None:
     axes.minorticks_off()
 
 
-def framed(title: str, draw: Callable[[Axes], None]) -> Figure:
-    """A figure with a title, a grid and a legend that hides nothing."""
+def framed(title: str, draw: Callable[[Axes], None], *, tall: bool = False) -> Figure:
+    """A figure with a title, a grid and a legend that hides nothing; tall and wide for a long legend."""
     figure = require("matplotlib.figure", extra="report", purpose="the report's figures").Figure(
-        figsize=(7.2, 4.2), layout="constrained"
+        figsize=(9.6, 5.6) if tall else (7.2, 4.2), layout="constrained"
     )
     axes = figure.add_subplot()
     draw(axes)
     axes.set_title(title, loc="left", fontsize=11)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=0.5 if tall else 1.0)
     return figure
 
 

@@ -1,11 +1,12 @@
 """The HTML page: one file that needs no network, and the PNGs of its figures beside it."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from statewise.core.config import canonical
 from statewise.core.optional import require
-from statewise.report.figures import draw_all, svg
+from statewise.report.figures import Marker, draw_all, svg
 from statewise.report.summary import Summary
 from statewise.report.table import (
     cells,
@@ -24,12 +25,20 @@ TEMPLATE = Path(__file__).with_name("page.html.jinja")
 PNG_DPI = 150
 
 
-def write_page(summary: Summary, folder: Path, *, name: str = "report", best_of_seeds: bool = False) -> Path:
+def write_page(
+    summary: Summary,
+    folder: Path,
+    *,
+    name: str = "report",
+    best_of_seeds: bool = False,
+    markers: Sequence[Marker] = (),
+) -> Path:
     """Write `<name>.html` and one PNG for each figure into `folder`, and return the page's path.
 
-    Everything that came from a record is escaped. MissingExtraError where the extra `report` is not installed.
+    `markers` are constructions, for the figures of bits. Everything that came from a record is escaped.
+    MissingExtraError where the extra `report` is not installed.
     """
-    figures = draw_all(summary)
+    figures = draw_all(summary, markers)
     tables = [
         (
             title_of(task, [line.size for line in lines]),

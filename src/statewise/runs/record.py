@@ -15,9 +15,10 @@ def model_of_run(config: dict[str, Any]) -> str:
     if initial is None:
         stack: str = config["model"]["stack"]
         return stack
+    rounding = f", in {initial['rounding']}" if initial["rounding"] else ""
     noise = f", noise {initial['noise']:g}" if initial["noise"] else ""
     trained = f", trained {config['training']['steps']:,} steps" if config["training"]["steps"] else ""
-    return f"{initial['construction']} for {initial['arguments']['size']}{noise}{trained}"
+    return f"{initial['construction']} for {initial['arguments']['size']}{rounding}{noise}{trained}"
 
 
 def title_of_run(config: dict[str, Any]) -> str:

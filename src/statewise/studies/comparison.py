@@ -70,6 +70,8 @@ class Comparison:
     """List beside the models every construction that solves the task, as it is: what training leaves on the table."""
     init: str | None = None
     """construction:NAME, to train from its weights, in place of models."""
+    rounding: str | None = None
+    """float32, bfloat16 or float16: the dtype that the weights of `init` are rounded to first."""
     noise: float = 0.0
     """Standard deviation of Gaussian noise on the weights of `init`, as a share of each tensor's root mean square."""
 
@@ -92,8 +94,11 @@ class Comparison:
             raise UsageError(f"compare: settings go with a single task, and there are {len(self.tasks)}")
         if self.steps == 0 and self.init is None:
             raise UsageError("compare: steps is 0, which trains nothing; it must be at least 1, unless init is named")
-        if self.noise and self.init is None:
-            raise UsageError(f"compare: noise is {self.noise}, which goes on the weights of init, and none is named")
+        if self.init is None and (self.noise or self.rounding):
+            raise UsageError(
+                f"compare: noise is {self.noise} and rounding is {self.rounding}, which go on the weights of init, and "
+                "none is named"
+            )
         for stack in self.models:
             parse_stack(stack)
         return [run for name in self.tasks for run in self._runs(name)]
@@ -135,7 +140,7 @@ class Comparison:
         """A run for each model, or the one that starts from a construction."""
         if self.init is None:
             return [replace(bare, model=self._model(preset, task, stack, largest)) for stack in self.models]
-        initial = initial_of(self.init, task, largest, self.noise)
+        initial = initial_of(self.init, task, largest, rounding=self.rounding, noise=self.noise)
         return [replace(bare, model=build(initial.construction, **initial.arguments).model.config, initial=initial)]
 
     def _written(self, bare: RunConfig, task: Task, sizes: tuple[int, ...]) -> list[RunConfig]:

@@ -43,8 +43,8 @@ def constructions_for(task: Task, sizes: tuple[int, ...]) -> list[tuple[Construc
     return found
 
 
-def initial_of(text: str, task: Task, size: int, noise: float) -> Initial:
-    """What `--init construction:NAME --noise 0.01` means for a task. What cannot be is a UsageError."""
+def initial_of(text: str, task: Task, size: int, *, rounding: str | None, noise: float) -> Initial:
+    """What `--init construction:NAME` means for a task. What cannot be is a UsageError."""
     if not text.startswith(PREFIX):
         raise UsageError(f"init is {text!r}; it must be {PREFIX}NAME, as in {PREFIX}index-lookup/attention")
     name = text.removeprefix(PREFIX)
@@ -53,4 +53,4 @@ def initial_of(text: str, task: Task, size: int, noise: float) -> Initial:
     construction = build(name, **arguments)
     if construction.task != task:
         raise UsageError(f"init: {name} solves {construction.task}, not {task}")
-    return Initial(construction=name, arguments=arguments, noise=noise)
+    return Initial(construction=name, arguments=arguments, rounding=rounding, noise=noise)

@@ -15,7 +15,7 @@ from statewise.models import Backbone, LanguageModel, VectorModel, build_model, 
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
 from statewise.runs.record import Validation
-from statewise.studies.run_config import RunConfig
+from statewise.studies.run_config import ROUNDINGS, RunConfig
 from statewise.tasks import IndexLookup, Task, from_identity
 from statewise.training import Outcome, evaluate, train
 
@@ -48,14 +48,17 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
 
 
 def initial_model(config: RunConfig) -> LanguageModel | VectorModel:
-    """The model that training starts from: random, or a construction's with noise on it."""
+    """The model that training starts from: random, or a construction's, rounded and with noise on it."""
     if config.initial is None:
         with seeded(child_seed(config.seed, "weights")):
             return build_model(config.model)
     model = build(config.initial.construction, **config.initial.arguments).model
     generator = torch.Generator().manual_seed(child_seed(config.seed, "noise"))
+    rounding = config.initial.rounding
     with torch.no_grad():
         for parameter in model.parameters():
+            if rounding is not None:
+                parameter.copy_(parameter.to(ROUNDINGS[rounding]))
             scale = config.initial.noise * parameter.square().mean().sqrt()
             parameter.add_(scale * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype))
     return model

@@ -3,14 +3,19 @@
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from statewise.core.config import digest, from_plain, to_plain
-from statewise.core.errors import UsageError
+from statewise.core.errors import UsageError, pick
 from statewise.models import ModelConfig
 from statewise.runs.record import title_of_run
 from statewise.training import TrainingConfig
 
 FORMAT = 3
 """Raised when the same configuration would give different numbers, so that old runs are not taken for new."""
+
+
+ROUNDINGS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,14 +46,18 @@ class Initial:
 
     construction  its name
     arguments     what `statewise.constructions.build` is called with besides
+    rounding      dtype that every weight is rounded to, by its name in ROUNDINGS; None leaves them
     noise         standard deviation of Gaussian noise on every tensor, as a share of the root mean square of its values
     """
 
     construction: str
     arguments: dict[str, Any]
+    rounding: str | None = None
     noise: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.rounding is not None:
+            pick("rounding", self.rounding, ROUNDINGS)
         if not self.noise >= 0:
             raise UsageError(f"init: noise is {self.noise}; it must be at least 0")
 
