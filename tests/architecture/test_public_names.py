@@ -47,7 +47,8 @@ PUBLIC = {
         "Reading", "check_strings", "count_state_bits", "lower_limit", "measure", "read_index_lookup",
     ],
     "statewise.constructions": [
-        "CONSTRUCTIONS", "Construction", "Verification", "build", "load_construction", "save",
+        "CONSTRUCTIONS", "Construction", "FoundAttention", "Verification", "build", "from_gated_lru",
+        "load_construction", "save", "to_gated_lru",
     ],
     "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
     "statewise.studies": [

@@ -14,8 +14,10 @@ from statewise.constructions import (
     dyck,
     equality,
     equality_recurrent,
+    in_context_regression,
     index_lookup,
     index_lookup_recurrent,
+    linear_attention,
     nearest_neighbour,
     nearest_neighbour_recurrent,
     parity,
@@ -43,6 +45,10 @@ CONSTRUCTIONS: dict[str, Callable[..., Construction]] = {
     "parity/mingru": parity.mingru,
     "copy/recurrent": copying.recurrent,
     "selective-copying/mingru*2": copying.mingru,
+    "linear-attention/gated-lru": linear_attention.gated_lru,
+    "linear-attention/lstm": linear_attention.lstm,
+    "in-context-regression/linear-attention": in_context_regression.linear_attention,
+    "in-context-regression/gated-lru": in_context_regression.gated_lru,
 }
 """Called with the largest size, and settings by name."""
 
