@@ -1,0 +1,192 @@
+"""A study's table, sentences and figures, from its findings alone."""
+
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from statewise.report.figures import COLOURS, MARKERS, Axes, Figure, framed, svg
+from statewise.report.interval import Interval, interval
+from statewise.runs.findings import Chart, Curve, Findings, Published, Quantity
+
+SEEDS_TO_COMPARE = 3
+"""Fewer give no interval worth the name, and nothing is compared with them."""
+
+PNG_DPI = 150
+
+RULE = (
+    "A value agrees where its mean over seeds lies in the accepted range, which is written in the study and was fixed "
+    f"before looking. ± is half of Student's t 95 % interval over seeds, ×÷ the same for logarithms: approximate. With "
+    f"fewer than {SEEDS_TO_COMPARE} seeds nothing is compared."
+)
+
+
+def verdict_of(quantity: Quantity) -> str:
+    """`agrees`, `differs`, or `not comparable: why`; a dash where nothing is published.
+
+    >>> from statewise.runs.findings import around
+    >>> verdict_of(Quantity(name="rate", values=(0.9, 1.0, 1.2), published=around(1.0, "seen", share=0.1)))
+    'agrees'
+    """
+    published = quantity.published
+    if published is None:
+        return "–"
+    if quantity.incomparable:
+        return f"not comparable: {quantity.incomparable}"
+    if len(quantity.values) < SEEDS_TO_COMPARE:
+        return f"not comparable: {len(quantity.values)} of at least {SEEDS_TO_COMPARE} seeds"
+    return "agrees" if published.low <= centre(quantity) <= published.high else "differs"
+
+
+def centre(quantity: Quantity) -> float:
+    """The mean over seeds, geometric where the quantity is logarithmic; NaN of no values."""
+    if not quantity.values:
+        return math.nan
+    found = interval_of(quantity)
+    return math.exp(found.mean) if quantity.logarithmic else found.mean
+
+
+def interval_of(quantity: Quantity) -> Interval:
+    """The interval over seeds, of logarithms where the quantity is logarithmic."""
+    if not quantity.logarithmic:
+        return interval(quantity.values)
+    return interval([math.log(max(value, sys.float_info.min)) for value in quantity.values])
+
+
+def render_study(findings: Findings) -> RenderableType:
+    """The table, what its columns mean, and what the study notes."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("quantity", "paper", "known", "accepted", "ours", "seeds", "verdict"):
+        numbers = heading in ("paper", "accepted", "ours", "seeds")
+        table.add_column(heading, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
+    for quantity in findings.quantities:
+        table.add_row(*map(Text, cells(quantity)))
+    return Group(table, Text(RULE), *(Text(f"· {note}") for note in findings.notes))
+
+
+def cells(quantity: Quantity) -> list[str]:
+    """One line of the table."""
+    published = quantity.published
+    known = ["–", "–", "–"]
+    if published is not None:
+        said = published.words if published.value is None else short(published.value)
+        known = [said, published.known, accepted(published)]
+    return [quantity.name, *known, measured(quantity), str(len(quantity.values)), verdict_of(quantity)]
+
+
+def accepted(published: Published) -> str:
+    """The range of means that agree.
+
+    >>> accepted(Published(value=1.0, known="seen", high=2.0))
+    '≤ 2'
+    """
+    low, high = published.low, published.high
+    if low == -math.inf:
+        return f"≤ {short(high)}"
+    return f"≥ {short(low)}" if high == math.inf else f"{short(low)} to {short(high)}"
+
+
+def measured(quantity: Quantity) -> str:
+    """Mean and interval over seeds.
+
+    >>> measured(Quantity(name="loss", values=(0.001, 0.001, 0.001), logarithmic=True))
+    '0.001 ×÷1'
+    """
+    if not quantity.values:
+        return "–"
+    found, mean = interval_of(quantity), short(centre(quantity))
+    if math.isnan(found.half):
+        return mean
+    return f"{mean} ×÷{short(math.exp(min(found.half, 99.0)))}" if quantity.logarithmic else f"{mean} ±{found.half:.2g}"
+
+
+def short(number: float) -> str:
+    """Three digits.
+
+    >>> short(0.067568), short(4.97e-8), short(14.0)
+    ('0.0676', '4.97e-08', '14')
+    """
+    return f"{number:.3g}"
+
+
+def draw_charts(findings: Findings, folder: Path, *, name: str) -> list[Path]:
+    """Write every chart as `<name>-<chart>.svg` and `.png` into `folder`; returns the paths.
+
+    MissingExtraError where the extra `report` is not installed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for chart in findings.charts:
+        figure, stem = chart_figure(chart), f"{name}-{chart.name}"
+        vector, pixels = folder / f"{stem}.svg", folder / f"{stem}.png"
+        vector.write_text(svg(figure), encoding="utf-8")
+        figure.savefig(pixels, dpi=PNG_DPI)
+        written += [vector, pixels]
+    return written
+
+
+def chart_figure(chart: Chart) -> Figure:
+    """Geometric means over seeds with every seed as a small point, and the marks as lines across."""
+
+    def draw(axes: Axes) -> None:
+        for i, curve in enumerate(chart.curves):
+            draw_curve(axes, curve, style_of(i))
+        for mark in chart.marks:
+            across = axes.axvline if mark.axis == "x" else axes.axhline
+            across(mark.at, color="#888888", linestyle="--", linewidth=1)
+            axes.annotate(
+                mark.label,
+                (mark.at, 0.99) if mark.axis == "x" else (0.99, mark.at),
+                (4, -8) if mark.axis == "x" else (-4, 3),
+                xycoords=axes.get_xaxis_transform() if mark.axis == "x" else axes.get_yaxis_transform(),
+                textcoords="offset points",
+                ha="left" if mark.axis == "x" else "right",
+                fontsize=8,
+            )
+        places = sorted({x for curve in chart.curves for x, _ in curve.points})
+        axes.set(xscale="log", yscale="log", xlabel=chart.x_label, ylabel=chart.y_label)
+        if len(places) <= MOST_TICKS:
+            axes.set_xticks(places, [f"{x:g}" for x in places])
+            axes.xaxis.minorticks_off()
+
+    return framed(chart.title, draw)
+
+
+MOST_TICKS = 12
+"""Places on the x axis, up to which each has its tick."""
+
+
+def style_of(place: int) -> dict[str, str]:
+    """How the curve at this place, from 0, is drawn: no two of the first 14 alike.
+
+    >>> style_of(0) != style_of(7)
+    True
+    """
+    turn, colour = divmod(place, len(COLOURS))
+    marker = MARKERS[(colour + turn) % len(MARKERS)]
+    return {"color": COLOURS[colour], "marker": marker, "linestyle": "--" if turn % 2 else "-"}
+
+
+def draw_curve(axes: Axes, curve: Curve, style: dict[str, str]) -> None:
+    """One line through the geometric means, and the seeds beside it."""
+    points = [(x, values) for x, values in curve.points if values]
+    if not points:
+        return
+    means = [geometric(values) for _, values in points]
+    axes.plot([x for x, _ in points], means, label=curve.label, alpha=0.85, **style)
+    seeds = [(x, value) for x, values in points for value in values]
+    axes.plot(*zip(*seeds, strict=True), color=style["color"], marker=".", linestyle="none", markersize=3, alpha=0.6)
+
+
+def geometric(values: Sequence[float]) -> float:
+    """The geometric mean of positive numbers.
+
+    >>> round(geometric([1.0, 100.0]), 6)
+    10.0
+    """
+    return math.exp(math.fsum(map(math.log, values)) / len(values))

@@ -1,0 +1,96 @@
+"""What a study leaves: quantities beside their published values, charts, and sentences. Plain numbers, no models."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A published value, and what it is to agree with it.
+
+    known    how the value is known: seen, derived, or from memory
+    value    None where a paper says it in words
+    words    these
+    low      least mean over seeds that agrees
+    high     largest mean over seeds that agrees
+    """
+
+    known: str
+    value: float | None = None
+    words: str = ""
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One line of a study's table.
+
+    values         one for each seed
+    published      None where no paper gives a value
+    logarithmic    the mean over seeds and its interval are taken of logarithms, as for losses that span magnitudes;
+                   values are then positive
+    incomparable   why the value and the published one cannot be compared; empty where they can
+    """
+
+    name: str
+    values: tuple[float, ...]
+    published: Published | None = None
+    logarithmic: bool = False
+    incomparable: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """A line of a chart: at each x one value for each seed."""
+
+    label: str
+    points: tuple[tuple[float, tuple[float, ...]], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """A place on one of the axes, `x` or `y`, with its name."""
+
+    label: str
+    axis: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chart:
+    """A figure: curves over positive x, both axes logarithmic."""
+
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+    marks: tuple[Mark, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything that a study found."""
+
+    quantities: tuple[Quantity, ...]
+    charts: tuple[Chart, ...]
+    notes: tuple[str, ...] = ()
+
+
+def around(value: float, known: str, *, share: float) -> Published:
+    """A published value that a mean agrees with where it is off by at most this share of it.
+
+    >>> around(10.0, "seen", share=0.1).high
+    11.0
+    """
+    return Published(value=value, known=known, low=value * (1 - share), high=value * (1 + share))
+
+
+def at_most(value: float, known: str, *, times: float) -> Published:
+    """A published error that a mean agrees with where it is at most so many times as large.
+
+    >>> at_most(1e-3, "from memory", times=10).high
+    0.01
+    """
+    return Published(value=value, known=known, high=value * times)

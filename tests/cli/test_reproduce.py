@@ -1,0 +1,55 @@
+"""Studies as a user types them."""
+
+import dataclasses
+
+import pytest
+
+from statewise.cli.reproduce import Reproduce
+from statewise.core.errors import UsageError
+from statewise.studies.catalogue import STUDIES
+from statewise.studies.gated_rnn import architectures, in_context, teacher
+
+
+@pytest.fixture(autouse=True)
+def seconds(monkeypatch):
+    """The smallest scale with fewer steps still: what is tested is that everything is drawn and said."""
+    for module in (architectures, in_context, teacher):
+        monkeypatch.setitem(module.SCALES, "smoke", dataclasses.replace(module.SCALES["smoke"], steps=2))
+    long = dataclasses.replace(teacher.SCALES["smoke"], long_steps=3)
+    monkeypatch.setitem(teacher.SCALES, "smoke", long)
+    monkeypatch.setattr(in_context, "EXAMPLES", 16)
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_prints_its_table_and_draws_its_figure(name, tmp_path, capsys):
+    asked = Reproduce(name=name, scale="smoke", output=tmp_path, workers=1)
+    assert asked.run() == 0
+    said = capsys.readouterr()
+    for text in (STUDIES[name].claim, "quantity", "verdict", "not comparable: at smoke", "Source: Zucchet et al."):
+        assert text in said.out
+    assert {path.suffix for path in tmp_path.glob(f"{name}-smoke-*")} == {".svg", ".png"}
+    assert asked.run() == 0
+    assert "finished earlier, kept" in capsys.readouterr().err
+
+
+def test_without_a_name_every_study_is_listed_with_its_claim(tmp_path, capsys):
+    assert Reproduce(output=tmp_path / "none").run() == 0
+    said = capsys.readouterr().out
+    for name, study in STUDIES.items():
+        assert name in said
+        assert study.claim in said
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Reproduce(name="gated-rnn-techer"), "unknown study 'gated-rnn-techer': did you mean gated-rnn-teacher"),
+        (Reproduce(name="gated-rnn-icl", scale="large"), "unknown scale 'large'"),
+        (Reproduce(name="gated-rnn-icl", workers=0), "reproduce: workers is 0; it must be at least 1"),
+    ],
+)
+def test_what_cannot_be_reproduced_is_one_line(asked, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        asked.run()
+    assert "\n" not in str(caught.value)

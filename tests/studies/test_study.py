@@ -1,0 +1,45 @@
+import pytest
+
+from statewise.core.errors import UsageError
+from statewise.runs import Record, RunStore
+from statewise.studies import run_all
+from statewise.studies.catalogue import STUDIES
+from statewise.studies.study import SCALES, Trained
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_study_plans_different_runs_at_every_scale(name):
+    names = {scale: [run.name for run in STUDIES[name].runs(scale)] for scale in SCALES}
+    assert all(len(set(runs)) == len(runs) for runs in names.values())
+    assert len(names["smoke"]) < len(names["small"]) <= len(names["paper"])
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_small_and_paper_have_seeds_enough_for_an_interval(name):
+    for scale in ("small", "paper"):
+        assert len({run.seed for run in STUDIES[name].runs(scale)}) >= 3
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_findings_of_runs_none_of_which_finished_have_no_values(name, tmp_path):
+    study = STUDIES[name]
+    findings = study.findings("small", RunStore(tmp_path), [])
+    assert findings.quantities
+    assert all(quantity.values == () for quantity in findings.quantities)
+
+
+def test_a_scale_that_is_not_one_is_refused():
+    with pytest.raises(UsageError, match="unknown scale 'smal': did you mean small"):
+        next(iter(STUDIES.values())).runs("smal")
+
+
+def test_runs_are_taken_from_the_store_and_missing_ones_are_named(tmp_path, watcher, make_run):
+    store, run = RunStore(tmp_path), make_run()
+    records = run_all([run], store, watcher, workers=1)
+    lost = Record(config={"seed": 7}, status="crashed", because="its process ended")
+    trained = Trained(store, [*records, lost])
+    assert trained.finished([run, make_run(seed=1)]) == [run]
+    assert trained.record(run) == records[0]
+    assert trained.model(run).config == run.model
+    (line,) = trained.missing()
+    assert line == f"{lost.name} crashed, and is left out: its process ended"
