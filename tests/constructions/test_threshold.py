@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from statewise.constructions import disjointness, equality, threshold
-from statewise.constructions.threshold import Feature, Threshold, terms_of, threshold_model
+from statewise.constructions.threshold_model import Feature, terms_of, threshold_model
+from statewise.constructions.threshold_task import Threshold
 from statewise.core import UsageError
 from statewise.models import load_model, save_model
 from statewise.testing.tasks import check_task

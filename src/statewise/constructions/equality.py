@@ -7,7 +7,8 @@ differs and the feed-forward needs 2·⌈log2 k⌉ units, not one for each of k�
 
 from statewise.constructions.construction import Construction
 from statewise.constructions.directions import code_bits
-from statewise.constructions.threshold import Feature, Terms, constructed
+from statewise.constructions.threshold import constructed
+from statewise.constructions.threshold_model import Feature, Terms
 from statewise.core.errors import UsageError
 from statewise.tasks import Equality
 
