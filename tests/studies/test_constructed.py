@@ -3,15 +3,15 @@
 import pytest
 import torch
 
-from statewise.constructions import build
+from statewise.constructions import CONSTRUCTIONS, build
 from statewise.core import UsageError
 from statewise.core.config import to_plain
 from statewise.runs import RunStore
 from statewise.runs.record import model_of_run
-from statewise.studies import Comparison, run_all
+from statewise.studies import Comparison, constructed, run_all
 from statewise.studies.constructed import constructions_for
 from statewise.studies.execute import initial_model
-from statewise.tasks import IndexLookup, Parity
+from statewise.tasks import TASKS, IndexLookup, Parity
 
 
 class Silent:
@@ -46,6 +46,19 @@ def test_every_construction_of_the_task_stands_beside_the_models_and_is_right(tm
 def test_constructions_take_the_settings_of_the_task():
     (found, sizes), *_ = constructions_for(IndexLookup(alphabet=5, queries=2), (2, 4))
     assert (found.name, found.task, sizes) == ("index-lookup/attention", IndexLookup(alphabet=5, queries=2), (2, 4))
+
+
+@pytest.mark.parametrize("name", CONSTRUCTIONS)
+def test_a_construction_of_a_task_that_can_be_asked_for_is_named_by_it(name):
+    task = build(name, 6).task
+    assert task.name.startswith(name.partition("/")[0]) or task.name not in TASKS
+
+
+def test_constructions_of_other_tasks_are_not_built(monkeypatch):
+    built = []
+    monkeypatch.setattr(constructed, "build", lambda name, **given: built.append(name) or build(name, **given))
+    constructions_for(Parity(), (4,))
+    assert built == ["parity/gru", "parity/mingru"]
 
 
 def test_a_task_that_none_solves_has_none():

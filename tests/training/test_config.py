@@ -70,4 +70,6 @@ def test_bad_settings_are_refused_with_their_value(options, message):
 
 
 def test_the_smallest_settings_are_accepted():
-    config(steps=1, batch_size=1, evaluate_every=1, validation=1, time=1e-3, clip=math.inf, weight_decay=0.0)
+    least = {"steps": 0, "batch_size": 1, "evaluate_every": 1, "validation": 1, "time": 1e-3, "clip": math.inf}
+    accepted = config(**least, weight_decay=0.0)
+    assert {name: getattr(accepted, name) for name in least} == least

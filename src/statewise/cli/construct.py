@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from tyro.conf import Positional
 
 from statewise.bounds.of_task import REQUIRED, required_bits
-from statewise.capacity import count_state_bits
 from statewise.cli.console import console
 from statewise.constructions import CONSTRUCTIONS, Construction, Verification, build, save
 from statewise.core.errors import UsageError
 from statewise.core.settings import parse_settings
 from statewise.report import Marker
+from statewise.studies.execute import state_bits_at_cut
 
 EXAMPLES_FOR_A_MARKER = 64
 
@@ -97,13 +96,9 @@ def heads(construction: Construction) -> str:
     return ", ".join(map(str, sorted(counts))) or "none"
 
 
-@torch.no_grad()
 def state_bits(construction: Construction, size: int) -> int:
     """Bits carried for one sequence after the task's cut, position counters not included."""
-    tokens = construction.task.examples("test", seed=0, start=0, count=8, size=size).tokens
-    tokens = tokens[:, : construction.task.cut(size)]
-    _, state = construction.model(tokens.to(construction.precision) if tokens.is_floating_point() else tokens)
-    return count_state_bits(state)[0]
+    return state_bits_at_cut(construction.model, construction.task, size, seed=0)[0]
 
 
 def checked(construction: Construction, verification: Verification) -> str:

@@ -113,7 +113,7 @@ class Construction:
 
     def answers(self, tokens: Tensor) -> Tensor:
         """What the model answers: ids (B, T) for tokens (B, T), vectors (B, T, O) for vectors (B, T, C)."""
-        outputs, _ = self.model(tokens.to(self.precision) if tokens.is_floating_point() else tokens)
+        outputs, _ = self.model(tokens)
         answers: Tensor = outputs.to(tokens.dtype) if tokens.is_floating_point() else outputs.argmax(-1)
         return answers
 
