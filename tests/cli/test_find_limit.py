@@ -52,6 +52,8 @@ def test_a_limit_below_the_range_is_said_and_kept_for_the_next_time(capsys):
         (["parity", "--find-limit", "0.5", "--train-sizes", "8"], "it takes no train_sizes"),
         (["parity", "--find-limit", "0.5", "--sizes", "8"], "the smallest and the largest to try; they are 8"),
         (["parity", "--find-limit", "0.5", "--best-of-seeds"], "it takes no best_of_seeds"),
+        (["parity", "--find-limit", "0.5", "--constructed"], "it takes neither constructed nor init"),
+        (["parity", "--find-limit", "0.5", "--init", "construction:parity/gru"], "it takes neither constructed nor"),
         (["text", "--find-limit", "0.5"], "text is measured in nats; find_limit is about token accuracy"),
         (["our_tasks:Mine"], "our_tasks:Mine is a task of your own, for which no sizes are preset; name some"),
         (["our_tasks:Wrong", "--sizes", "4"], "wrong: solve disagrees with the task's own targets: for ["),
