@@ -239,11 +239,16 @@ def test_an_interrupt_keeps_what_is_finished_and_nothing_half_done(tmp_path):
         [sys.executable, str(script), "100000000", str(output)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not list(output.glob(".partial-*/events.jsonl")) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    try:
+        deadline = time.monotonic() + 60
+        while not list(output.glob(".partial-*/events.jsonl")) and time.monotonic() < deadline:
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, said
     assert f"0 of 3 runs are finished and kept in {output}" in said
     assert "Traceback" not in said
