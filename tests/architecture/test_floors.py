@@ -9,7 +9,7 @@ import statewise
 
 PACKAGE = "statewise"
 ROOT = Path(statewise.__file__).parent
-BELOW_STUDIES = {"core", "ops", "tasks", "bounds", "runs", "mixers", "models", "capacity", "constructions", "training"}
+BELOW_STUDIES = {"core", "ops", "tasks", "bounds", "runs", "mixers", "models", "capacity", "search", "constructions", "training"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
@@ -21,8 +21,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "nn": {"core", "ops", "mixers"},
     "models": {"core", "ops", "mixers"},
     "capacity": {"core", "tasks", "bounds", "models"},
-    "constructions": {"core", "tasks", "bounds", "mixers", "models"},
-    "training": {"core", "tasks", "models", "capacity"},
+    "search": {"core", "tasks", "models"},
+    "constructions": {"core", "tasks", "bounds", "mixers", "models", "search"},
+    "training": {"core", "tasks", "models", "capacity", "search"},
     "studies": BELOW_STUDIES,
     "report": {"core", "tasks", "bounds", "runs"},
     "testing": {"core", "ops", "mixers", "tasks"},

@@ -29,6 +29,10 @@ class RunError(StatewiseError):
     """The work itself failed: a damaged record, a folder that cannot be written, a lost worker."""
 
 
+class SearchError(StatewiseError):
+    """A search found nothing that can be handed back: the message says why. Generation goes on, with FAILED."""
+
+
 def pick(kind: str, name: str, table: Mapping[str, T]) -> T:
     """The entry of `table` called `name`, or a UsageError that offers the nearest names.
 

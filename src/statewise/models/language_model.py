@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
 from statewise.models.backbone import EMBEDDING_STD, Backbone, ModelState
 from statewise.models.config import ModelConfig
+from statewise.models.sampling import check_draws, draw
 
 
 class LanguageModel(Backbone):
@@ -60,15 +60,11 @@ class LanguageModel(Backbone):
         """
         if prompt.shape[1] == 0:
             raise UsageError("generate: the prompt is empty; it must hold at least one token")
-        if not temperature >= 0 or (temperature > 0 and generator is None):
-            raise UsageError(
-                f"generate: temperature is {temperature} and generator is {generator}; pass temperature=0, or a "
-                "positive temperature and a torch.Generator"
-            )
+        check_draws("generate", temperature, generator)
         logits, state = self(prompt, state, reset=reset)
         logits = logits[:, -1]
         for _ in range(length):
-            token = _draw(logits, temperature, generator)
+            token = draw(logits, temperature, generator)
             yield token
             logits, state = self.step(token, state)
 
@@ -78,9 +74,3 @@ class LanguageModel(Backbone):
             raise UsageError(
                 f"LanguageModel: tokens must be int64 of shape {shape}.\n  tokens  {tuple(tokens.shape)} {tokens.dtype}"
             )
-
-
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator | None) -> Tensor:
-    if temperature == 0:
-        return logits.argmax(-1)
-    return torch.multinomial(F.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]

@@ -12,8 +12,8 @@ vertices little: from them alone one is right on 59 % at 8 vertices, 54 % at 16,
 answers at once must have kept on which side each leaf hangs: see `statewise.bounds`.
 
 Source: Wen, Dang, Lyu, arXiv 2402.18510, §4 and appendix B, as its code draws it (dangxingyu/rnn-icrag, binary graphs):
-edges with the larger vertex first, where the paper's definition has the smaller one first. Direct answer, no chain
-of thought.
+edges with the larger vertex first, where the paper's definition has the smaller one first. Direct answer; the same with
+a chain of thought or with searches: `statewise.search.Traced`.
 """
 
 from collections.abc import Iterator
@@ -27,6 +27,7 @@ from torch import Tensor
 
 from statewise.core.errors import UsageError
 from statewise.core.random import Words, integers
+from statewise.tasks.draws import distinct
 from statewise.tasks.task import Batch, Task, score_last
 
 Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
@@ -45,6 +46,9 @@ class IsTree(Task):
     random leaves; edges come in random order. It is a tree if the linked leaves hang on different centres: half of
     the examples. Otherwise one star holds a triangle, and the other stands apart.
 
+    names  None: the vertices are 0 … size − 1. A number of at least `size`: they are any so many of 0 … names − 1, so
+           that sizes that were never trained use no vertex that was never seen
+
     >>> task = IsTree()
     >>> batch = task.sample(torch.Generator().manual_seed(0), batch_size=64, size=16)
     >>> bool((task.solve(batch) == batch.targets)[batch.scored].all())
@@ -52,15 +56,18 @@ class IsTree(Task):
     """
 
     name: ClassVar[str] = "is-tree"
+    names: int | None = None
 
     def check_size(self, size: int) -> None:
-        """Raise a UsageError unless there are two centres and two leaves."""
+        """Raise a UsageError unless there are two centres and two leaves, and a name for every vertex."""
         if size < 4:
             raise UsageError(f"is-tree: size is {size}; it must be an integer of at least 4 (two centres, two leaves)")
+        if self.names is not None and size > self.names:
+            raise UsageError(f"is-tree: size is {size}; it must be at most names, which is {self.names}")
 
     def vocabulary(self, size: int) -> int:
         """Two answers, begin, the dash, end, and the vertices."""
-        return FIRST_VERTEX + size
+        return FIRST_VERTEX + (size if self.names is None else self.names)
 
     def length(self, size: int) -> int:
         """Three tokens for each of size − 1 edges, between begin and end."""
@@ -71,13 +78,15 @@ class IsTree(Task):
         return 1 + 3 * ((size - 1) // 2)
 
     def num_words(self, size: int) -> int:
-        """A word for each vertex's place, each leaf's centre, the link, and each edge's place."""
-        return size + (size - 2) + 1 + (size - 1)
+        """A word for each vertex's place, each leaf's centre, the link, each edge's place, and each vertex's name."""
+        return size + (size - 2) + 1 + (size - 1) + (0 if self.names is None else size)
 
     def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
         """Vertices in random order: two centres, then the leaves, of which two neighbours are linked."""
-        places, sides, link, order = np.split(words, np.cumsum([size, size - 2, 1]), axis=1)
+        places, sides, link, order, drawn = np.split(words, np.cumsum([size, size - 2, 1, size - 1]), axis=1)
         vertices, centres = places.argsort(axis=1, kind="stable"), integers(sides, 2)
+        if self.names is not None:
+            vertices = np.take_along_axis(distinct(drawn, self.names), vertices, axis=1)
         first = integers(link, size - 3)
         linked = [np.take_along_axis(vertices, 2 + first + i, axis=1) for i in (0, 1)]
         ends = (
@@ -93,7 +102,8 @@ class IsTree(Task):
     def solve(self, batch: Batch) -> Tensor:
         """Merge the components that each edge joins; n − 1 edges form a tree if none closes a cycle."""
         one, other = (batch.tokens[:, first:-1:3] - FIRST_VERTEX for first in (1, 3))
-        component = torch.arange(one.shape[1] + 1).repeat(len(one), 1)
+        names = one.shape[1] + 1 if self.names is None else self.names
+        component = torch.arange(names).repeat(len(one), 1)
         tree = torch.ones(len(one), 1, dtype=torch.bool)
         for edge in range(one.shape[1]):
             kept, merged = (component.gather(1, ends[:, edge, None]) for ends in (one, other))
@@ -106,9 +116,9 @@ class IsTree(Task):
         return 0.5
 
     def inputs(self, size: int) -> Iterator[Tensor] | None:
-        """Every such graph with its edges in every order."""
+        """Every such graph with its edges in every order, where names are not drawn."""
         self.check_size(size)
-        if size > MOST_LISTED:
+        if size > MOST_LISTED or self.names is not None:
             return None
         orders = (order for edges in _graphs(size) for order in permutations(edges))
         return (torch.from_numpy(_written(*np.array(order).T[:, None])[0]) for order in orders)
@@ -119,11 +129,13 @@ class IsTree(Task):
         if size < 4 or tokens.numel() != self.length(size):
             return False
         larger, smaller = ((tokens[first:-1:3] - FIRST_VERTEX).numpy() for first in (1, 3))
-        if smaller.min() < 0 or larger.max() >= size or bool((smaller >= larger).any()):
+        names = size if self.names is None else self.names
+        if size > names or smaller.min() < 0 or larger.max() >= names or bool((smaller >= larger).any()):
             return False
-        return bool((tokens.numpy() == _written(larger[None], smaller[None])[0]).all()) and _is_two_stars(
-            larger, smaller
-        )
+        if not bool((tokens.numpy() == _written(larger[None], smaller[None])[0]).all()):
+            return False
+        seen, ranks = np.unique([larger, smaller], return_inverse=True)
+        return len(seen) == size and _is_two_stars(*ranks.reshape(2, -1))
 
 
 def _written(larger: Ints, smaller: Ints) -> Ints:
