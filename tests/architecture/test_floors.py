@@ -9,7 +9,8 @@ import statewise
 
 PACKAGE = "statewise"
 ROOT = Path(statewise.__file__).parent
-BELOW_STUDIES = {"core", "ops", "tasks", "bounds", "runs", "mixers", "models", "capacity", "search", "constructions", "training"}
+BELOW_STUDIES = {"core", "ops", "tasks", "bounds", "runs", "mixers", "models", "capacity", "search"}
+BELOW_STUDIES |= {"constructions", "training"}
 
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),

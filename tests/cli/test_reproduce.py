@@ -7,6 +7,7 @@ import pytest
 from statewise.cli.reproduce import Reproduce
 from statewise.core.errors import UsageError
 from statewise.studies.catalogue import STUDIES
+from statewise.studies.cures import chart
 from statewise.studies.gated_rnn import architectures, in_context, teacher
 
 
@@ -18,6 +19,7 @@ def seconds(monkeypatch):
     long = dataclasses.replace(teacher.SCALES["smoke"], long_steps=3)
     monkeypatch.setitem(teacher.SCALES, "smoke", long)
     monkeypatch.setattr(in_context, "EXAMPLES", 16)
+    monkeypatch.setitem(chart.SCALES, "smoke", dataclasses.replace(chart.SCALES["smoke"], steps=2))
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -25,7 +27,13 @@ def test_a_study_prints_its_table_and_draws_its_figure(name, tmp_path, capsys):
     asked = Reproduce(name=name, scale="smoke", output=tmp_path, workers=1)
     assert asked.run() == 0
     said = capsys.readouterr()
-    for text in (STUDIES[name].claim, "quantity", "verdict", "not comparable: at smoke", "Source: Zucchet et al."):
+    for text in (
+        STUDIES[name].claim,
+        "quantity",
+        "verdict",
+        "not comparable: at smoke",
+        f"Source: {STUDIES[name].source[:20]}",
+    ):
         assert text in said.out
     assert {path.suffix for path in tmp_path.glob(f"{name}-smoke-*")} == {".svg", ".png"}
     assert asked.run() == 0

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from statewise.report.figures import COLOURS, MARKERS, Axes, Figure, framed, svg
 from statewise.report.interval import Interval, interval
-from statewise.runs.findings import Chart, Curve, Findings, Published, Quantity
+from statewise.runs.findings import Chart, Curve, Findings, Grid, Published, Quantity
 
 SEEDS_TO_COMPARE = 3
 """Fewer give no interval worth the name, and nothing is compared with them."""
@@ -66,7 +66,18 @@ def render_study(findings: Findings) -> RenderableType:
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
     for quantity in findings.quantities:
         table.add_row(*map(Text, cells(quantity)))
-    return Group(table, Text(RULE), *(Text(f"· {note}") for note in findings.notes))
+    grids = [part for grid in findings.grids for part in (Text(grid.title), grid_table(grid))]
+    return Group(*grids, table, Text(RULE), *(Text(f"· {note}") for note in findings.notes))
+
+
+def grid_table(grid: Grid) -> Table:
+    """A table of texts, its first column to the left and the others to the right."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for place, heading in enumerate(grid.headings):
+        table.add_column(heading, justify="right" if place else "left", no_wrap=bool(place))
+    for row in grid.rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def cells(quantity: Quantity) -> list[str]:
@@ -135,7 +146,7 @@ def chart_figure(chart: Chart) -> Figure:
 
     def draw(axes: Axes) -> None:
         for i, curve in enumerate(chart.curves):
-            draw_curve(axes, curve, style_of(i))
+            draw_curve(axes, curve, style_of(i), linear=chart.linear)
         for mark in chart.marks:
             across = axes.axvline if mark.axis == "x" else axes.axhline
             across(mark.at, color="#888888", linestyle="--", linewidth=1)
@@ -149,7 +160,7 @@ def chart_figure(chart: Chart) -> Figure:
                 fontsize=8,
             )
         places = sorted({x for curve in chart.curves for x, _ in curve.points})
-        axes.set(xscale="log", yscale="log", xlabel=chart.x_label, ylabel=chart.y_label)
+        axes.set(xscale="log", yscale="linear" if chart.linear else "log", xlabel=chart.x_label, ylabel=chart.y_label)
         if len(places) <= MOST_TICKS:
             axes.set_xticks(places, [f"{x:g}" for x in places])
             axes.xaxis.minorticks_off()
@@ -172,12 +183,12 @@ def style_of(place: int) -> dict[str, str]:
     return {"color": COLOURS[colour], "marker": marker, "linestyle": "--" if turn % 2 else "-"}
 
 
-def draw_curve(axes: Axes, curve: Curve, style: dict[str, str]) -> None:
-    """One line through the geometric means, and the seeds beside it."""
+def draw_curve(axes: Axes, curve: Curve, style: dict[str, str], *, linear: bool = False) -> None:
+    """One line through the means, geometric unless y is linear, and the seeds beside it."""
     points = [(x, values) for x, values in curve.points if values]
     if not points:
         return
-    means = [geometric(values) for _, values in points]
+    means = [math.fsum(values) / len(values) if linear else geometric(values) for _, values in points]
     axes.plot([x for x, _ in points], means, label=curve.label, alpha=0.85, **style)
     seeds = [(x, value) for x, values in points for value in values]
     axes.plot(*zip(*seeds, strict=True), color=style["color"], marker=".", linestyle="none", markersize=3, alpha=0.6)

@@ -59,7 +59,7 @@ class Mark:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """A figure: curves over positive x, both axes logarithmic."""
+    """A figure: curves over positive x on a logarithmic axis; y is `linear` or else positive and logarithmic too."""
 
     name: str
     title: str
@@ -67,6 +67,16 @@ class Chart:
     y_label: str
     curves: tuple[Curve, ...]
     marks: tuple[Mark, ...] = ()
+    linear: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """A table of texts: a row for each label, as wide as the headings."""
+
+    title: str
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +86,7 @@ class Findings:
     quantities: tuple[Quantity, ...]
     charts: tuple[Chart, ...]
     notes: tuple[str, ...] = ()
+    grids: tuple[Grid, ...] = ()
 
 
 def around(value: float, known: str, *, share: float) -> Published:

@@ -40,6 +40,41 @@ class Validation:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FreeRunning:
+    """What a model does on its own, given the prompt alone, where a task is answered step by step. Test split.
+
+    accuracy       of the first answer; no answer is wrong
+    unanswered     share of sequences whose budget ran out before an answer
+    forced         accuracy of the answer where all that comes before it is the solver's: teacher forcing
+    calls          of search tools for a sequence, on average
+    tokens         written by the model and its tools for a sequence, on average
+    state_bits     of the model's state when the longest sequence had ended
+    searched_bits  of the longest context that tools could search
+    sequences      how many were run
+    """
+
+    accuracy: float
+    unanswered: float
+    forced: float
+    calls: float
+    tokens: float
+    state_bits: int
+    searched_bits: int
+    sequences: int
+
+    @property
+    def half_for_none(self) -> float:
+        """Accuracy where no answer counts as half of one: how Wen et al. 2024 score questions of yes or no.
+
+        >>> FreeRunning(
+        ...     accuracy=0.5, unanswered=0.2, forced=1, calls=0, tokens=9, state_bits=0, searched_bits=0, sequences=10
+        ... ).half_for_none
+        0.6
+        """
+        return self.accuracy + self.unanswered / 2
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Measurements at one size, on the test split; `validation` apart.
 
@@ -52,6 +87,7 @@ class Result:
     validation          the same model at the same size on the validation split
     recovered_bits      mean bits read back out of the state; None where the meter does not apply
     recovered_at_least  its lower confidence limit
+    free                what the model does on its own; None where the task is answered at once
     """
 
     size: int
@@ -64,6 +100,7 @@ class Result:
     validation: Validation
     recovered_bits: float | None = None
     recovered_at_least: float | None = None
+    free: FreeRunning | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from statewise.search.budget import Budget
 from statewise.search.controls import Controls
+from statewise.search.free_running import FreeRun, answer_accuracy, run_freely
 from statewise.search.generate import Generation, Written, generate
 from statewise.search.page import Page
 from statewise.search.passages import PassageTool
@@ -19,6 +20,7 @@ __all__ = [
     "Call",
     "ChainOfThought",
     "Controls",
+    "FreeRun",
     "Generation",
     "Page",
     "PassageTool",
@@ -29,7 +31,9 @@ __all__ = [
     "Traced",
     "Words",
     "Written",
+    "answer_accuracy",
     "bytes_as_words",
     "from_identity",
     "generate",
+    "run_freely",
 ]

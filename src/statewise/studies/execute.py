@@ -14,9 +14,10 @@ from statewise.mixers import find_mixer
 from statewise.models import Backbone, LanguageModel, VectorModel, build_model, save_model
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
-from statewise.runs.record import Validation
+from statewise.runs.record import FreeRunning, Validation
+from statewise.search import Traced, answer_accuracy, from_identity, run_freely
 from statewise.studies.run_config import ROUNDINGS, RunConfig
-from statewise.tasks import IndexLookup, Task, from_identity
+from statewise.tasks import IndexLookup, Task
 from statewise.training import Outcome, evaluate, train
 
 EXAMPLES_TO_COUNT = 8
@@ -91,10 +92,21 @@ def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Re
             sequence_accuracy=validation.sequence_accuracy,
         ),
     )
+    if isinstance(task, Traced) and isinstance(model, LanguageModel):
+        return replace(result, free=measure_freely(model, task, config, size))
     if plan.strings == 0 or not isinstance(task, IndexLookup) or not isinstance(model, LanguageModel):
         return result
     reading = read_index_lookup(model, task, size, strings=plan.strings, seed=config.seed, among=len(plan.sizes))
     return replace(result, recovered_bits=reading.recovered_bits, recovered_at_least=reading.at_least)
+
+
+def measure_freely(model: LanguageModel, task: Traced, config: RunConfig, size: int) -> FreeRunning:
+    """The model on its own with the prompts of the test split, and the answer alone under teacher forcing."""
+    examples, seed = config.evaluation.examples, config.seed
+    assert examples is not None, "examples of traces are drawn without end"
+    free = run_freely(model, task, split="test", size=size, examples=examples, seed=seed)
+    forced = answer_accuracy(model, task, split="test", size=size, examples=examples, seed=seed)
+    return FreeRunning(**vars(free), forced=forced, sequences=examples)
 
 
 @torch.no_grad()

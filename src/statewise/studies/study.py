@@ -74,6 +74,7 @@ class Study:
     claim     what the paper says, in a sentence
     source    the paper, and how its values are known
     times     how long each scale took or takes, in words
+    one_seed  why there is one seed alone, and nothing is compared; empty where there are three or more
     runs      every run at a scale
     findings  what the finished runs say at a scale
     """
@@ -84,6 +85,7 @@ class Study:
     times: dict[str, str]
     plan: Callable[[str], list[RunConfig]]
     read: Callable[[str, Trained], Findings]
+    one_seed: str = ""
 
     def runs(self, scale: str) -> list[RunConfig]:
         """Every run at a scale. A scale that is not one is a UsageError."""

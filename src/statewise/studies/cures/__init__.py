@@ -1,0 +1,1 @@
+"""The studies of what cures a recurrent model that forgets."""
