@@ -8,7 +8,9 @@ from rich.console import Console
 
 from statewise.report import conclusions, render, summarise
 from statewise.report.table import cells, headings, rows_by_task, table_of, title_of
-from statewise.tasks import IndexLookup, Parity, Text
+from statewise.runs.record import FreeRunning
+from statewise.search import Retrieval
+from statewise.tasks import AssociativeRecall, IndexLookup, Parity, Text
 
 
 def said(summary):
@@ -112,3 +114,42 @@ def test_a_proof_about_linear_recurrences_is_not_held_against_a_gru(record):
         "parity: gru solves no size; learning rate tried there, with sequence accuracy on the validation split: "
         "0.005 (0.0 %); it has room for size 64 and did not learn it."
     )
+
+
+def freely(record, accuracy):
+    """The record with what the model does on its own."""
+    shares = {"accuracy": accuracy, "unanswered": 0.1, "forced": 1.0}
+    free = FreeRunning(**shares, calls=1.0, tokens=9.0, state_bits=64, searched_bits=99, sequences=9)
+    return replace(record, results=tuple(replace(result, free=free) for result in record.results))
+
+
+def test_step_by_step_answers_run_freely_come_first_and_decide(record):
+    task = Retrieval(AssociativeRecall(keys=8, values=4))
+    made = [freely(record(task, "gru", seed, [(4, 0.5, 0.0, 64)]), 1.0) for seed in range(3)]
+    summary = summarise(made)
+    assert dict(zip(headings(task), cells(summary.rows[0]), strict=True)) == {
+        "model": "gru",
+        "size": "4",
+        "answer acc. %": "100 ±0.0",
+        "token acc. %": "50.0 ±0.0",
+        "sequence acc. %": "0.0 ±0.0",
+        "solved": "3/3",
+        "recovered bits": "–",
+        "state bits": "64",
+        "required bits": "–",
+        "verdict": "solved",
+        "train s": "3.0",
+    }
+    assert title_of(task, [4]) == "associative-recall-by-retrieval (keys 8, values 4; chance 25.0 %)"
+    assert "Answers: run freely, from the prompt alone" in said(summary)
+    assert conclusions(summary)[0] == "associative-recall-by-retrieval: gru solves size 4."
+
+
+def test_step_by_step_wrong_answers_are_no_solution_though_teacher_forcing_is_right(record):
+    made = [freely(record(Retrieval(IndexLookup()), "gru", 0, [(4, 1.0, 1.0, 64)]), 0.5)]
+    (row,) = summarise(made).rows
+    assert (row.solved, row.verdict.text) == (0, "did not learn, no bound is proved")
+
+
+def test_without_such_tasks_nothing_is_said_of_running_freely(records):
+    assert "Answers: run freely" not in said(summarise(records))

@@ -2,8 +2,9 @@
 
 import pytest
 
+from statewise.core.errors import UsageError
 from statewise.studies import PRESETS, Comparison, EvaluationConfig, RunConfig
-from statewise.tasks import TASKS, IndexLookup, Text
+from statewise.tasks import TASKS, IndexLookup, Text, from_identity
 
 
 def test_every_combination_is_a_run_with_its_own_name():
@@ -161,3 +162,28 @@ def test_a_size_to_report_is_checked_though_others_are_trained_on():
 def test_an_evaluation_of_nothing_is_refused(asked, message):
     with pytest.raises(ValueError, match=message):
         EvaluationConfig(**asked)
+
+
+def test_step_by_step_the_task_is_one_of_traces_and_few_examples_are_run():
+    (run,) = Comparison(tasks=("is-tree",), models=("gru",), seeds=(0,), sizes=(8,), answer="retrieval").plan()
+    assert run.task == {"name": "retrieval", "task": {"name": "is-tree", "names": None}}
+    task = from_identity(run.task)
+    assert (run.model.vocabulary, run.model.max_length) == (task.vocabulary(8), task.length(8)) == (6 + 5 + 8, 295)
+    assert run.evaluation.examples == 256
+    assert run.title == "is-tree-by-retrieval · gru · rate 0.005 · seed 0"
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Comparison(answer="search"), "unknown answer 'search': there are chain-of-thought, direct, retrieval"),
+        (Comparison(tasks=("parity",), answer="retrieval"), "parity is not answered step by step; the tasks that are"),
+        (
+            Comparison(tasks=("index-lookup",), settings=("queries=2",), answer="retrieval"),
+            "step by step there is one query",
+        ),
+    ],
+)
+def test_what_cannot_be_answered_step_by_step_is_refused(asked, message):
+    with pytest.raises(UsageError, match=message):
+        asked.plan()

@@ -38,6 +38,8 @@ def check(asked: Comparison, level: float) -> None:
         raise UsageError(f"compare: find_limit is {level}; it must be a token accuracy above 0 and at most 1")
     if asked.train_sizes is not None:
         raise UsageError("compare: find_limit trains at each size that it tries; it takes no train_sizes")
+    if asked.answer != "direct":
+        raise UsageError(f"compare: answer is {asked.answer}; find_limit is about what is answered at once")
     if asked.constructed or asked.init is not None:
         raise UsageError("compare: find_limit is about what models learn; it takes neither constructed nor init")
     if asked.sizes is not None and (len(asked.sizes) != 2 or asked.sizes[0] >= asked.sizes[1]):

@@ -35,24 +35,25 @@ def draw_all(summary: Summary, markers: Sequence[Marker] = ()) -> dict[str, Figu
         if not rows:
             continue
         if task.measure == "accuracy":
-            figures[f"{task.name}-accuracy"] = accuracy_figure(task, rows)
+            figures[f"{task.title}-accuracy"] = accuracy_figure(task, rows)
         else:
-            figures[f"{task.name}-loss"] = loss_figure(rows)
+            figures[f"{task.title}-loss"] = loss_figure(rows)
         if any(row.recovered for row in rows):
-            figures[f"{task.name}-bits"] = bits_figure(rows, markers)
+            figures[f"{task.title}-bits"] = bits_figure(rows, markers)
     return figures
 
 
 def accuracy_figure(task: Task, rows: list[Row]) -> Figure:
-    """Token accuracy against size, with each model's proven limit on the same axes."""
+    """Token accuracy, or that of answers run freely, against size, with each model's proven limit on the same axes."""
 
     def draw(axes: Axes) -> None:
         for points, style in by_stack(rows):
             sizes = [row.size for row in points]
-            errors = error_bars([row.token_accuracy for row in points])
+            accuracies = [row.token_accuracy if row.answers is None else row.answers for row in points]
+            errors = error_bars(accuracies)
             axes.errorbar(
                 sizes,
-                [row.token_accuracy.mean for row in points],
+                [accuracy.mean for accuracy in accuracies],
                 yerr=errors,
                 capsize=3,
                 label=points[0].stack,
@@ -62,10 +63,11 @@ def accuracy_figure(task: Task, rows: list[Row]) -> Figure:
             axes.plot(*zip(*limits, strict=True), "k--", label=f"proven limit of {bits:,} bits of state")
         chance = task.chance(rows[0].size)
         axes.axhline(chance, color="#888888", linestyle=":", label="chance")
-        axes.set(xlabel="size (tokens)", ylabel="token accuracy, test split", ylim=(-0.03, 1.05))
+        measured = "answers, run freely" if task.step_by_step else "token accuracy"
+        axes.set(xlabel="size (tokens)", ylabel=f"{measured}, test split", ylim=(-0.03, 1.05))
         size_axis(axes, rows)
 
-    return framed(f"{task.name}: accuracy and proof", draw)
+    return framed(f"{task.title}: accuracy and proof", draw)
 
 
 def loss_figure(rows: list[Row]) -> Figure:
@@ -79,7 +81,7 @@ def loss_figure(rows: list[Row]) -> Figure:
         axes.set(xlabel="size", ylabel=f"{LOSSES[rows[0].task.measure]}, test split")
         size_axis(axes, rows)
 
-    return framed(f"{rows[0].task.name}: loss", draw)
+    return framed(f"{rows[0].task.title}: loss", draw)
 
 
 def bits_figure(rows: list[Row], markers: Sequence[Marker] = ()) -> Figure:
@@ -114,7 +116,7 @@ def bits_figure(rows: list[Row], markers: Sequence[Marker] = ()) -> Figure:
         )
         axes.set_ylim(bottom=-1)
 
-    return framed(f"{rows[0].task.name}: recovered bits against state bits", draw, tall=bool(markers))
+    return framed(f"{rows[0].task.title}: recovered bits against state bits", draw, tall=bool(markers))
 
 
 def by_stack(rows: list[Row]) -> list[tuple[list[Row], dict[str, Any]]]:

@@ -50,7 +50,7 @@ def render_limits(limits: Sequence[Limit]) -> RenderableType:
     said = [f"size {line.size}: {rate_line(line)}" for line in lines if len(line.selection.trials) > 1]
     missing = [text for limit in limits for text in limit.missing]
     said += ["Runs that are missing:", *(f"  {text}" for text in missing)] if missing else ["No run is missing."]
-    return Group(*tables, *map(Text, [*said, *notes()]))
+    return Group(*tables, *map(Text, [*said, *notes(())]))
 
 
 def table_of_limits(task: Task, limits: Sequence[Limit]) -> Table:

@@ -62,7 +62,7 @@ def write_page(
         conclusions=conclusions(summary),
         tables=tables,
         said=[missing_line(summary), *rate_lines(summary)],
-        notes=" ".join([threshold_note(), *notes(best_of_seeds=best_of_seeds)]),
+        notes=" ".join([threshold_note(), *notes(summary.tasks, best_of_seeds=best_of_seeds)]),
         # Our own drawing, not a record's text: matplotlib has escaped what it was given.
         figures={
             name: require("markupsafe", extra="report", purpose="the HTML report").Markup(svg(figure))

@@ -19,6 +19,7 @@ from statewise.tasks import Task, from_identity
 class Row:
     """One line of the table: means over the seeds that finished at the selected learning rate, on the test split.
 
+    answers             of step-by-step tasks: accuracy of the answer, run freely; None where a task is answered at once
     solved              seeds that reach the threshold, of `seeds` that finished or diverged
     best                of the seed that is best on the validation split
     recovered           bits read back out of the state; None where the meter does not apply
@@ -32,6 +33,7 @@ class Row:
     task: Task
     stack: str
     size: int
+    answers: Interval | None = None
     token_accuracy: Interval
     sequence_accuracy: Interval
     loss: Interval
@@ -104,8 +106,9 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
     finished = [record for record in records if record.status == "finished"]
     results = [result_at(record, size) for record in finished]
     # A crash says nothing about the model; to diverge is a way of not solving.
-    accuracies = [number(result.sequence_accuracy) for result in results]
-    accuracies += [0.0 for record in records if record.status == "diverged"]
+    answers = [result.free.accuracy for result in results if result.free is not None]
+    accuracies = answers or [number(result.sequence_accuracy) for result in results]
+    accuracies = accuracies + [0.0 for record in records if record.status == "diverged"]
     facts, config = finished[0].facts, finished[0].config
     state_bits = results[0].state_bits
     recovered = [result.recovered_bits for result in results if result.recovered_bits is not None]
@@ -117,6 +120,7 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
         task=task,
         stack=stack,
         size=size,
+        answers=interval(answers, least=0, most=1) if answers else None,
         token_accuracy=interval([number(result.token_accuracy) for result in results], least=0, most=1),
         sequence_accuracy=interval([number(result.sequence_accuracy) for result in results], least=0, most=1),
         loss=interval([result.loss for result in results], least=0),

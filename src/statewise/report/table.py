@@ -41,7 +41,7 @@ def render(summary: Summary, *, best_of_seeds: bool = False) -> RenderableType:
     tables: list[RenderableType] = [
         table_of(task, lines, best_of_seeds=best_of_seeds) for task, lines in lines_by_task(summary)
     ]
-    said = [missing_line(summary), *rate_lines(summary), *notes(best_of_seeds=best_of_seeds)]
+    said = [missing_line(summary), *rate_lines(summary), *notes(summary.tasks, best_of_seeds=best_of_seeds)]
     return Group(*tables, *map(Text, said))
 
 
@@ -63,8 +63,9 @@ def headings(task: Task, *, best_of_seeds: bool = False) -> list[str]:
     if task.measure != "accuracy":
         return ["model", "size", LOSSES[task.measure], *(title.removesuffix(" %") for title in best),
                 *(["token acc. %"] if task.measure == "nats" else []), "state bits", "train s"]  # fmt: skip
+    answers = ["answer acc. %"] if task.step_by_step else []
     return [
-        "model", "size", "token acc. %", "sequence acc. %", *best, "solved",
+        "model", "size", *answers, "token acc. %", "sequence acc. %", *best, "solved",
         "recovered bits", "state bits", "required bits", "verdict", "train s",
     ]  # fmt: skip
 
@@ -78,6 +79,7 @@ def cells(line: Row | Untested, *, best_of_seeds: bool = False) -> list[str]:
     symbols = line.task.measure == "accuracy"
     best = percent(number(line.best.sequence_accuracy)).removesuffix(" %") if symbols else f"{line.best.loss:.3f}"
     texts = known | {
+        "answer acc. %": "–" if line.answers is None else share(line.answers),
         "token acc. %": share(line.token_accuracy),
         "sequence acc. %": share(line.sequence_accuracy),
         "solved": f"{line.solved}/{line.seeds}",
@@ -122,11 +124,13 @@ def title_of(task: Task, sizes: Sequence[int]) -> str:
     >>> title_of(EvenPairs(), [1, 8]), title_of(Parity(), [4, 8])
     ('even-pairs (chance 100 % to 50.0 %)', 'parity (every_prefix True; chance 50.0 %)')
     """
-    settings = ", ".join(f"{key} {value}" for key, value in task.identity().items() if key not in ("name", "sha256"))
+    identity = task.identity()
+    fields = identity.get("task", identity).items()
+    settings = ", ".join(f"{key} {value}" for key, value in fields if key not in ("name", "sha256"))
     ends = (min(sizes), max(sizes)) if task.measure == "accuracy" and sizes else ()
     guesses = dict.fromkeys(percent(task.chance(size)) for size in ends)
     guess = f"chance {' to '.join(guesses)}" if guesses else ""
-    return f"{task.name} ({'; '.join(filter(None, (settings, guess)))})"
+    return f"{task.title} ({'; '.join(filter(None, (settings, guess)))})"
 
 
 def share(value: Interval) -> str:
@@ -176,7 +180,7 @@ def rate_line(row: Row) -> str:
     """The learning rate of one model on one task."""
     measured = "sequence accuracy" if row.task.measure == "accuracy" else LOSSES[row.task.measure]
     return (
-        f"{row.task.name} · {row.stack}: reported at learning rate {row.selection.learning_rate:g}, chosen by "
+        f"{row.task.title} · {row.stack}: reported at learning rate {row.selection.learning_rate:g}, chosen by "
         f"{measured} on the validation split out of {tried(row.task, row.selection)}"
     )
 
@@ -197,12 +201,18 @@ def tried(task: Task, selection: Selection, sizes: Sequence[int] = ()) -> str:
     return listed(texts)
 
 
-def notes(*, best_of_seeds: bool = False) -> list[str]:
-    """What ± is, and which split a choice and which a number is from."""
+def notes(tasks: Sequence[Task], *, best_of_seeds: bool = False) -> list[str]:
+    """What ± is, which split a choice and which a number is from, and what is run freely."""
     lines = [
         "±: half of Student's t 95 % interval over seeds, which is approximate. Learning rates are chosen on the "
         "validation split; what is reported is measured on the test split."
     ]
+    if any(task.step_by_step for task in tasks):
+        lines.append(
+            "Answers: run freely, from the prompt alone, with real searches; the first answer counts, and none is "
+            "wrong. Token and sequence accuracy: teacher forcing, over all that the model has to write. Solved goes by "
+            "answers."
+        )
     if best_of_seeds:
         lines.append(
             f"{BEST.removesuffix(' %')}: not a mean but one seed, the best on the validation split over all sizes, out "
@@ -222,7 +232,7 @@ def conclusions(summary: Summary) -> list[str]:
 
 def sentence(task: Task, stack: str, lines: Sequence[Row | Untested]) -> str:
     """One model on one task in a few words, sizes with the same verdict together; proofs with their source."""
-    where = f"{task.name}: {stack}"
+    where = f"{task.title}: {stack}"
     rows = [line for line in lines if isinstance(line, Row)]
     if not rows:
         return f"{where} is untested: no run finished."

@@ -21,10 +21,21 @@ def model_of_run(config: dict[str, Any]) -> str:
     return f"{initial['construction']} for {initial['arguments']['size']}{rounding}{noise}{trained}"
 
 
+def task_of_run(config: dict[str, Any]) -> str:
+    """What to call the task of a run, and how it is answered where that is step by step.
+
+    >>> task_of_run({"task": {"name": "retrieval", "task": {"name": "is-tree"}}})
+    'is-tree-by-retrieval'
+    """
+    name: str = config["task"]["name"]
+    asked = config["task"].get("task")
+    return name if asked is None else f"{asked['name']}-by-{name}"
+
+
 def title_of_run(config: dict[str, Any]) -> str:
     """A run in a few words."""
     rate = f" · rate {config['training']['learning_rate']:g}" if config["training"]["steps"] else ""
-    return f"{config['task']['name']} · {model_of_run(config)}{rate} · seed {config['seed']}"
+    return f"{task_of_run(config)} · {model_of_run(config)}{rate} · seed {config['seed']}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from statewise.search.passages import PassageTool
 from statewise.search.previous import PreviousTool
 from statewise.search.regex import RegexTool
 from statewise.search.tool import Call, Tool
-from statewise.search.traced import ANSWERS, ChainOfThought, Retrieval, Traced, from_identity
+from statewise.search.traced import ANSWERS, ChainOfThought, Retrieval, Traced
 from statewise.search.traces import TRACES
 from statewise.search.words import Words, bytes_as_words
 
@@ -33,7 +33,6 @@ __all__ = [
     "Written",
     "answer_accuracy",
     "bytes_as_words",
-    "from_identity",
     "generate",
     "run_freely",
 ]

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from statewise.core.errors import UsageError
 from statewise.core.random import Words as RandomWords
 from statewise.search.controls import Controls
 from statewise.search.page import ANSWER, END, FAILED, PAD, SEARCH, Page
@@ -24,7 +25,6 @@ from statewise.search.regex import RegexTool
 from statewise.search.tool import Tool
 from statewise.search.traces import Trace, trace_of
 from statewise.tasks import UNSCORED, Batch, Task
-from statewise.tasks import from_identity as task_from_identity
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,17 @@ class Traced(Task):
     that the last token of the longest is where nothing is asked.
     """
 
-    task: Task
+    step_by_step: ClassVar[bool] = True
     retrieving: ClassVar[bool]
+    task: Task
 
     def __post_init__(self) -> None:
         trace_of(self.task, self.task.size_step)
+
+    @property
+    def title(self) -> str:
+        """What is asked, and how it is answered."""
+        return f"{self.task.title}-by-{self.name}"
 
     def check_size(self, size: int) -> None:
         """Raise a UsageError unless the task has such examples and its traces can be written."""
@@ -91,7 +97,10 @@ class Traced(Task):
 
     def valid(self, tokens: Tensor) -> bool:
         """A prompt of the task, and the trace that its solver writes."""
-        size = self._size_of(tokens.numel())
+        try:
+            size = self._size_of(tokens.numel())
+        except UsageError:
+            return False
         prompt = tokens[: self.task.length(size)]
         own = prompt - self.trace(size).notation.first
         return (
@@ -146,16 +155,18 @@ class Traced(Task):
         return Batch(tokens, targets, targets != UNSCORED)
 
     def _size_of(self, length: int) -> int:
-        """The size whose sequences are so long: lengths grow with sizes."""
-        size = self.task.size_step
-        while not self._has(size) or self.length(size) < length:
-            size += self.task.size_step
-        return size
+        """The size whose sequences are so long: they are longer than their size. A UsageError where there is none."""
+        step = self.task.size_step
+        longest = self.trace(step).longest
+        for size in range(step, length, step):
+            if self.task.length(size) + longest(size, retrieving=self.retrieving) == length and self._has(size):
+                return size
+        raise UsageError(f"{self.name}: no example of {self.task.name} is {length} tokens long")
 
     def _has(self, size: int) -> bool:
         try:
-            self.task.check_size(size)
-        except ValueError:
+            self.check_size(size)
+        except UsageError:
             return False
         return True
 
@@ -215,13 +226,3 @@ def kept_tools(task: Task, largest: int) -> Mapping[int, Tool]:
 ANSWERS: dict[str, type[Traced]] = {each.name: each for each in (ChainOfThought, Retrieval)}
 """The ways to answer step by step, by name; without one a task is answered directly."""
 
-
-def from_identity(identity: dict[str, Any]) -> Task:
-    """The task that `Task.identity` describes, answered step by step or directly.
-
-    >>> from statewise.tasks import Counting
-    >>> from_identity(ChainOfThought(Counting()).identity())
-    ChainOfThought(task=Counting(alphabet=4, threshold=None))
-    """
-    step_by_step = ANSWERS.get(str(identity.get("name")))
-    return task_from_identity(identity) if step_by_step is None else step_by_step(task_from_identity(identity["task"]))

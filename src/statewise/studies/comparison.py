@@ -10,6 +10,7 @@ from statewise.core.dotted import is_dotted
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError, pick
 from statewise.models import ModelConfig, parse_stack
+from statewise.search import ANSWERS
 from statewise.studies.constructed import constructions_for, initial_of
 from statewise.studies.presets import PRESETS, Preset, of_ones_own
 from statewise.studies.run_config import EvaluationConfig, Initial, RunConfig
@@ -26,6 +27,11 @@ from statewise.tasks import (
 from statewise.training import TrainingConfig
 
 V = TypeVar("V")
+
+DIRECT = "direct"
+
+FREE_EXAMPLES = 256
+"""Sequences that are run freely at each size: token by token, they take as long as many batches of training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +68,10 @@ class Comparison:
     """Sequences in a step."""
     learning_rates: tuple[float, ...] | None = None
     """Peak learning rates to try; for each model the one that does best on the validation split is reported."""
+    answer: str = "direct"
+    """direct, or step by step: chain-of-thought (thinking aloud) or retrieval (searching the context by regular
+    expressions; needs the extra `search`), for is-tree, index-lookup, associative-recall, c-gram-retrieval and
+    counting. Models then train on whole traces and are run freely: from the prompt alone, with real searches."""
     settings: tuple[str, ...] = ()
     """Settings of the task as name=value, as in alphabet=16 queries=4; with a single task."""
     file: str | None = None
@@ -99,6 +109,7 @@ class Comparison:
                 f"compare: noise is {self.noise} and rounding is {self.rounding}, which go on the weights of init, and "
                 "none is named"
             )
+        pick("answer", self.answer, {DIRECT: None, **ANSWERS})
         for stack in self.models:
             parse_stack(stack)
         return [run for name in self.tasks for run in self._runs(name)]
@@ -122,7 +133,7 @@ class Comparison:
             training=self._training(preset, train_sizes),
             evaluation=EvaluationConfig(
                 sizes=sizes,
-                examples=preset.examples,
+                examples=FREE_EXAMPLES if task.step_by_step else preset.examples,
                 strings=preset.strings if type(task) is IndexLookup else 0,
             ),
             seed=0,
@@ -157,8 +168,8 @@ class Comparison:
         ]
 
     def _task(self, preset: Preset) -> Task:
-        task = Text(file=self.file) if isinstance(preset.task, Text) else preset.task
-        return configure(task, self.settings)
+        task = configure(Text(file=self.file) if isinstance(preset.task, Text) else preset.task, self.settings)
+        return task if self.answer == DIRECT else ANSWERS[self.answer](task)
 
     def _model(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
         positions = chosen(self.positions, preset.positions)

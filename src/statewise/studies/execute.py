@@ -15,9 +15,9 @@ from statewise.models import Backbone, LanguageModel, VectorModel, build_model, 
 from statewise.ops import choose_kernel
 from statewise.runs import Record, Result, RunStore
 from statewise.runs.record import FreeRunning, Validation
-from statewise.search import Traced, answer_accuracy, from_identity, run_freely
+from statewise.search import Traced, answer_accuracy, run_freely
 from statewise.studies.run_config import ROUNDINGS, RunConfig
-from statewise.tasks import IndexLookup, Task
+from statewise.tasks import IndexLookup, Task, from_identity
 from statewise.training import Outcome, evaluate, train
 
 EXAMPLES_TO_COUNT = 8

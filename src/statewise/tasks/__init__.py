@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from statewise.core.config import from_plain, to_plain
+from statewise.core.dotted import import_dotted
 from statewise.core.errors import pick
 from statewise.core.settings import parse_settings
 from statewise.tasks.associative_recall import AssociativeRecall
@@ -111,15 +112,25 @@ TASKS: dict[str, type[Task]] = {
 }
 
 
+STEP_BY_STEP = {
+    "chain-of-thought": "statewise.search.traced.ChainOfThought",
+    "retrieval": "statewise.search.traced.Retrieval",
+}
+"""Where tasks that are answered step by step are defined: they need tools, which are above this package."""
+
+
 def from_identity(identity: dict[str, Any]) -> Task:
     """The task that `Task.identity` describes; a text's digest comes with it, and other contents are refused.
 
     A task of a user's own has a `class` in it, the dotted path that it is imported from; one that cannot be imported
-    is a UsageError.
+    is a UsageError. One that is answered step by step has a `task` in it, the identity of what is asked.
 
     >>> from_identity(IndexLookup(alphabet=4).identity())
     IndexLookup(alphabet=4, queries=1)
     """
+    if (path := STEP_BY_STEP.get(str(identity.get("name")))) is not None:
+        answered: Task = import_dotted(path, kind="task", base=Task)(from_identity(identity["task"]))
+        return answered
     fields = {key: value for key, value in identity.items() if key not in ("name", "class")}
     own = identity.get("class")
     cls = pick("task", str(identity.get("name")), TASKS) if own is None else type(import_task(str(own)))

@@ -45,6 +45,8 @@ class Task(ABC):
     measure: ClassVar[Measure] = "accuracy"
     """What success is measured in. accuracy: a rule on symbols. nats: data without a rule (text), so no `solve` and no
     bound. squared error: a rule on vectors, see `VectorTask`."""
+    step_by_step: ClassVar[bool] = False
+    """Whether a model writes its way to the answer, see `statewise.search.Traced`: such a task is also run freely."""
 
     @abstractmethod
     def vocabulary(self, size: int) -> int:
@@ -81,6 +83,11 @@ class Task(ABC):
     @abstractmethod
     def valid(self, tokens: Tensor) -> bool:
         """Whether `tokens` (T,) is an input of this task, at any size."""
+
+    @property
+    def title(self) -> str:
+        """What to call the task in a table."""
+        return self.name
 
     def check_size(self, size: int) -> None:
         """Raise a UsageError unless the task has examples of this size."""

@@ -48,7 +48,7 @@ def stack_of(stack: str, **settings: object) -> ModelConfig:
 KINDS = (
     Kind(
         label="Mamba",
-        small=stack_of("mamba*3", width=96, feed_forward=0),
+        small=stack_of("mamba*2", width=80),
         paper=stack_of("mamba*16", width=64, feed_forward=0),
         chain=(0.84, 0.55, 0.50, 0.50),
     ),
