@@ -9,10 +9,10 @@ import statewise
 PUBLIC = {
     "statewise": [
         "LanguageModel", "__version__", "bounds", "capacity", "constructions", "core", "load", "mixers", "models", "nn",
-        "ops", "runs", "studies", "tasks", "testing", "training",
+        "ops", "runs", "search", "studies", "tasks", "testing", "training",
     ],
     "statewise.core": [
-        "MissingExtraError", "RunError", "StatewiseError", "UsageError", "batch_states", "detach_state",
+        "MissingExtraError", "RunError", "SearchError", "StatewiseError", "UsageError", "batch_states", "detach_state",
         "gather_states", "left_padding_reset", "load_state", "move_state", "save_state", "state_bits",
     ],
     "statewise.ops": [
@@ -41,10 +41,15 @@ PUBLIC = {
     "statewise.nn": ["MinGRU", "MinLSTM", "RecurrentLayer"],
     "statewise.models": [
         "Backbone", "Block", "LanguageModel", "ModelConfig", "ModelState", "VectorModel", "build_model", "load_model",
-        "load_rwkv", "parse_stack", "save_model",
+        "add_attention", "load_rwkv", "parse_stack", "save_model",
     ],
     "statewise.capacity": [
         "Reading", "check_strings", "count_state_bits", "lower_limit", "measure", "read_index_lookup",
+    ],
+    "statewise.search": [
+        "ANSWERS", "Budget", "Call", "ChainOfThought", "Controls", "FreeRun", "Generation", "Page", "PassageTool",
+        "PreviousTool", "RecallTool", "RegexTool", "Retrieval", "TRACES", "Tool", "Traced", "Words", "Written",
+        "answer_accuracy", "bytes_as_words", "generate", "run_freely",
     ],
     "statewise.constructions": [
         "CONSTRUCTIONS", "Construction", "FoundAttention", "Verification", "build", "from_gated_lru",

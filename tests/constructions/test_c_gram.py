@@ -88,8 +88,8 @@ def test_eight_bits_of_precision_blur_the_ranks():
 @pytest.mark.parametrize(
     ("size", "settings", "message"),
     [
-        (1, {}, r"c-gram/attention: size is 1; it must be at least 2 \(gram\)"),
-        (4, {"gram": 5}, r"c-gram/attention: size is 4; it must be at least 5 \(gram\)"),
+        (1, {}, r"c-gram-retrieval/attention: size is 1; it must be at least 2 \(gram\)"),
+        (4, {"gram": 5}, r"c-gram-retrieval/attention: size is 4; it must be at least 5 \(gram\)"),
         (4, {"alphabet": 1}, "c-gram-retrieval: alphabet is 1"),
     ],
 )

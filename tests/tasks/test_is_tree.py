@@ -164,3 +164,60 @@ def test_shapes_and_the_cut_after_half_of_the_edges():
 def test_graphs_without_a_link_are_refused(size):
     with pytest.raises(UsageError, match=f"is-tree: size is {size}; it must be an integer of at least 4"):
         IsTree().examples("train", seed=0, start=0, count=1, size=size)
+
+
+def edges_in_ranks(row):
+    """The edges with each vertex replaced by its rank among those that stand in the row."""
+    edges = edges_of(row)
+    rank = {vertex: place for place, vertex in enumerate(sorted({x for edge in edges for x in edge}))}
+    return [(rank[u], rank[v]) for u, v in edges], len(rank)
+
+
+def test_the_laws_hold_where_names_are_drawn():
+    check_task(IsTree(names=5), sizes=(4, 5))
+    check_task(IsTree(names=40), sizes=(4, 17))
+
+
+@pytest.mark.parametrize(("size", "names"), [(4, 4), (4, 30), (8, 9), (16, 128)])
+def test_graphs_with_drawn_names_are_those_without(size, names):
+    task = IsTree(names=names)
+    batch = task.examples("train", seed=0, start=0, count=60, size=size)
+    for row, answer in zip(batch.tokens.tolist(), batch.targets[:, -1].tolist(), strict=True):
+        edges, seen = edges_in_ranks(row)
+        assert all(5 <= token < 5 + names for token in row[1:-1:3] + row[3:-1:3])
+        assert all(u > v for u, v in edges)
+        assert seen in (size, size - 1)
+        assert two_stars(edges, size)
+        assert answer == connected(edges, size)
+        assert task.valid(torch.tensor(row))
+
+
+def test_names_are_drawn_uniformly():
+    """Of 12, 4 at a time: each stands in a third of the trees, of which each vertex is part."""
+    batch = IsTree(names=12).examples("train", seed=0, start=0, count=8000, size=4)
+    trees = batch.tokens[batch.targets[:, -1] == 1]
+    share = 1 / 3
+    for name in range(5, 17):
+        found = (trees == name).any(1).double().mean().item()
+        assert abs(found - share) < 5 * (share * (1 - share) / len(trees)) ** 0.5
+
+
+def test_sizes_share_one_vocabulary_and_inputs_are_not_listed():
+    task = IsTree(names=32)
+    assert [task.vocabulary(size) for size in (4, 16, 32)] == [37] * 3
+    assert [task.length(size) for size in (4, 16)] == [11, 47]
+    assert task.inputs(4) is None
+    assert task.num_words(4) == IsTree().num_words(4) + 4
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"), [("9-0 4-0 7-4", True), ("9-0 9-4 4-0", True), ("10-0 4-0 7-4", False), ("9-0 8-1 7-4", False)]
+)
+def test_valid_names_are_below_their_number(text, valid):
+    assert IsTree(names=10).valid(torch.tensor(written(text))) == valid
+
+
+def test_more_vertices_than_names_are_refused():
+    with pytest.raises(UsageError, match=r"^is-tree: size is 6; it must be at most names, which is 5$"):
+        IsTree(names=5).examples("train", seed=0, start=0, count=1, size=6)
+    assert not IsTree(names=3).valid(torch.tensor(written("1-0 2-1 2-0")))

@@ -60,7 +60,7 @@ class Construct:
 def facts(construction: Construction, verification: Verification) -> Iterator[tuple[str, str]]:
     """What a construction is made of and what it answered: pairs of a label and a text."""
     config, task, size = construction.model.config, construction.task, verification.size
-    yield "task", f"{task.name} at sizes {construction.sizes[0]} to {construction.sizes[1]}"
+    yield "task", f"{task.title} at sizes {construction.sizes[0]} to {construction.sizes[1]}"
     yield "made of", f"{config.stack}, {len(config.layers)} layer{'s' if len(config.layers) > 1 else ''}"
     yield "width", f"{config.width:,}"
     yield "heads", heads(construction)

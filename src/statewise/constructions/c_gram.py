@@ -44,10 +44,10 @@ def attention(size: int, *, alphabet: int = 16, gram: int = 2) -> Construction:
     """
     task = CGramRetrieval(alphabet=alphabet, gram=gram)
     if size < gram:
-        raise UsageError(f"c-gram/attention: size is {size}; it must be at least {gram} (gram)")
+        raise UsageError(f"c-gram-retrieval/attention: size is {size}; it must be at least {gram} (gram)")
     model, precision = gram_model(vocabulary=alphabet, gram=gram, length=task.length(size))
     return Construction(
-        name="c-gram/attention",
+        name="c-gram-retrieval/attention",
         model=model,
         task=task,
         sizes=(gram, size),

@@ -7,9 +7,12 @@ from typing import Any
 
 from statewise.constructions import (
     associative_recall_attention,
+    associative_recall_hybrid,
     c_gram,
+    c_gram_hybrid,
     copying,
     counting,
+    counting_hybrid,
     disjointness,
     dyck,
     dyck_gru,
@@ -17,13 +20,17 @@ from statewise.constructions import (
     equality_recurrent,
     in_context_regression,
     index_lookup,
+    index_lookup_hybrid,
     index_lookup_recurrent,
     linear_attention,
     nearest_neighbour,
     nearest_neighbour_recurrent,
     parity,
     recall_recurrent,
+    searching,
+    searching_trees,
     threshold,
+    turing_machine_search,
 )
 from statewise.constructions.construction import Construction
 from statewise.core.errors import UsageError, pick
@@ -31,10 +38,18 @@ from statewise.core.errors import UsageError, pick
 CONSTRUCTIONS: dict[str, Callable[..., Construction]] = {
     "index-lookup/attention": index_lookup.attention,
     "index-lookup/recurrent": index_lookup_recurrent.recurrent,
+    "index-lookup/hybrid": index_lookup_hybrid.hybrid,
+    "index-lookup/search": searching.index_lookup,
     "associative-recall/attention": associative_recall_attention.attention,
     "associative-recall/recurrent": recall_recurrent.recurrent,
-    "c-gram/attention": c_gram.attention,
+    "associative-recall/hybrid": associative_recall_hybrid.hybrid,
+    "associative-recall/search": searching.associative_recall,
+    "c-gram-retrieval/attention": c_gram.attention,
+    "c-gram-retrieval/hybrid": c_gram_hybrid.hybrid,
+    "c-gram-retrieval/search": searching.c_gram,
     "counting/attention": counting.attention,
+    "counting/hybrid": counting_hybrid.hybrid,
+    "counting/search": searching.counting,
     "equality/attention": equality.attention,
     "equality/recurrent": equality_recurrent.recurrent,
     "disjointness/attention": disjointness.attention,
@@ -43,6 +58,7 @@ CONSTRUCTIONS: dict[str, Callable[..., Construction]] = {
     "nearest-neighbour/recurrent": nearest_neighbour_recurrent.recurrent,
     "dyck/recurrent": dyck.recurrent,
     "dyck/gru": dyck_gru.gru,
+    "is-tree/search": searching_trees.search,
     "parity/gru": parity.gru,
     "parity/mingru": parity.mingru,
     "copy/recurrent": copying.recurrent,
@@ -51,6 +67,7 @@ CONSTRUCTIONS: dict[str, Callable[..., Construction]] = {
     "linear-attention/lstm": linear_attention.lstm,
     "in-context-regression/linear-attention": in_context_regression.linear_attention,
     "in-context-regression/gated-lru": in_context_regression.gated_lru,
+    "turing-machine/search": turing_machine_search.search,
 }
 """Called with the largest size, and settings by name."""
 

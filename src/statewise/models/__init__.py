@@ -1,5 +1,6 @@
 """Blocks, models over ids and over vectors, generation and checkpoints."""
 
+from statewise.models.add_attention import add_attention
 from statewise.models.backbone import Backbone, ModelState
 from statewise.models.block import Block
 from statewise.models.build import build_model
@@ -17,6 +18,7 @@ __all__ = [
     "ModelConfig",
     "ModelState",
     "VectorModel",
+    "add_attention",
     "build_model",
     "load_model",
     "load_rwkv",

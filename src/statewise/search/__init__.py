@@ -7,6 +7,7 @@ from statewise.search.generate import Generation, Written, generate
 from statewise.search.page import Page
 from statewise.search.passages import PassageTool
 from statewise.search.previous import PreviousTool
+from statewise.search.recall_tool import RecallTool
 from statewise.search.regex import RegexTool
 from statewise.search.tool import Call, Tool
 from statewise.search.traced import ANSWERS, ChainOfThought, Retrieval, Traced
@@ -25,6 +26,7 @@ __all__ = [
     "Page",
     "PassageTool",
     "PreviousTool",
+    "RecallTool",
     "RegexTool",
     "Retrieval",
     "Tool",

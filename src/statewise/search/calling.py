@@ -1,7 +1,9 @@
 """Calling a tool that may raise, hang or return nonsense: whatever happens, the caller gets a Call."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from operator import index
+from typing import SupportsIndex
 
 from statewise.core.errors import SearchError
 from statewise.search.tool import Call, Tool
@@ -16,8 +18,9 @@ def call(tool: Tool, query: Sequence[int], context: Sequence[int], *, vocabulary
     """
     place, query = len(context) + len(query) + 1, tuple(query)
     try:
-        found = tool(query, context) if getattr(tool, "bounded", False) else patiently(tool, query, context, seconds)
-        answer = tuple(int(each) for each in found)
+        answer = (
+            ids(tool, query, context) if getattr(tool, "bounded", False) else patiently(tool, query, context, seconds)
+        )
     except SearchError as error:
         return Call(place, query, (), str(error))
     except Exception as error:
@@ -30,14 +33,22 @@ def call(tool: Tool, query: Sequence[int], context: Sequence[int], *, vocabulary
     return Call(place, query, answer)
 
 
-def patiently(tool: Tool, query: Sequence[int], context: Sequence[int], seconds: float) -> Sequence[int]:
+def ids(tool: Tool, query: Sequence[int], context: Sequence[int]) -> tuple[int, ...]:
+    """The tool's answer. A SearchError for one that is no sequence of ids: a generator might not end."""
+    found = tool(query, context)
+    if not isinstance(found, Collection) or not all(isinstance(each, SupportsIndex) for each in found):
+        raise SearchError(f"the tool returned {type(found).__name__}, and a sequence of token ids was needed")
+    return tuple(map(index, found))
+
+
+def patiently(tool: Tool, query: Sequence[int], context: Sequence[int], seconds: float) -> tuple[int, ...]:
     """The tool's answer, or a SearchError after `seconds`. What the tool raises is raised here."""
-    found: list[Sequence[int]] = []
+    found: list[tuple[int, ...]] = []
     raised: list[Exception] = []
 
     def ask() -> None:
         try:
-            found.append(tool(query, context))
+            found.append(ids(tool, query, context))
         except Exception as error:
             raised.append(error)
 

@@ -84,7 +84,7 @@ def generate(
 
     A search that is opened while another is open takes its place; one that is closed without being opened is read as
     any token. A fault of a tool, whatever it raises, costs one failed search of one sequence. O(tokens) steps of the
-    model for the batch together; rows that have ended are dropped when half of them have.
+    model for the batch together, which sequences that have ended leave.
 
     Source: Wen, Dang, Lyu, arXiv 2402.18510, §5.1 (in-context retrieval).
 
@@ -94,7 +94,10 @@ def generate(
     """
     budget = Budget() if budget is None else budget
     check_draws("search.generate", temperature, generator)
-    rows = [Row(list(map(int, prompt)), controls, budget, model.config.vocabulary) for prompt in _listed(prompts)]
+    vocabulary = model.config.vocabulary
+    if controls.tools and controls.failed >= vocabulary:
+        raise UsageError(f"search.generate: failed is {controls.failed}, and the model's ids are below {vocabulary}")
+    rows = [Row(list(map(int, prompt)), controls, budget, vocabulary) for prompt in _listed(prompts, vocabulary)]
     logits, state = _read(model, [row.context for row in rows])
     live, ends = list(rows), time.monotonic() + budget.seconds
     while True:
@@ -106,11 +109,11 @@ def generate(
         going = [place for place, row in enumerate(live) if not row.written.ended]
         if not going:
             break
-        if 2 * len(going) <= len(live):
+        if len(going) < len(live):
             live, fed, state = [live[i] for i in going], [fed[i] for i in going], gather_states(state, going)
         logits, state = model.step(torch.tensor(fed, device=logits.device), state)
     longest = max(len(row.context) for row in rows)
-    bits = (model.config.vocabulary - 1).bit_length()
+    bits = (vocabulary - 1).bit_length()
     return Generation(tuple(row.written for row in rows), state_bits(state), longest * bits if controls.tools else 0)
 
 
@@ -177,10 +180,16 @@ class Row:
         self.pending.extend([self.controls.failed] if made.failed else made.answer)
 
 
-def _listed(prompts: Tensor | Sequence[Sequence[int]]) -> list[list[int]]:
+def _listed(prompts: Tensor | Sequence[Sequence[int]], vocabulary: int) -> list[list[int]]:
     listed = prompts.tolist() if isinstance(prompts, Tensor) else [list(prompt) for prompt in prompts]
     if not listed or not all(isinstance(prompt, list) and prompt for prompt in listed):
         raise UsageError("search.generate: a prompt is empty; there must be at least one, of at least one token each")
+    for place, prompt in enumerate(listed):
+        if min(prompt) < 0 or max(prompt) >= vocabulary:
+            stray = min(prompt) if min(prompt) < 0 else max(prompt)
+            raise UsageError(
+                f"search.generate: prompt {place} holds the id {stray}; the model's ids are from 0 to {vocabulary - 1}"
+            )
     return listed
 
 

@@ -35,7 +35,8 @@ class PassageTool:
     def __call__(self, query: Sequence[int], context: Sequence[int]) -> list[int]:
         """The passage's ids. A SearchError where no passage shares a word with the query."""
         bm25s = require("bm25s", extra="search", purpose="search for passages")
-        passages = [passage for passage in self.words.text(context).split(self.ends) if passage.strip()]
+        parts = self.words.text(context).split(self.ends)
+        passages = [part.removeprefix(self.words.separator) for part in parts if part.strip()]
         split = {"stopwords": None, "token_pattern": r"(?u)\w+", "show_progress": False}
         asked = bm25s.tokenize(self.words.text(query), return_ids=False, **split)[0]
         written = bm25s.tokenize(passages, return_ids=False, **split) if passages else []

@@ -22,6 +22,9 @@ from statewise.search.words import Words, shortened
 LARGEST_REPEAT = 1000
 """RE2's own limit: the largest {n}."""
 
+LARGEST_WORK = 10**9
+"""Instructions of a compiled pattern, times characters. At worst RE2 runs each at each: 4·10⁸ a second on one core."""
+
 
 class RegexTool:
     """The first capturing group that took part in the first match of a pattern in the context.
@@ -31,8 +34,8 @@ class RegexTool:
     largest_pattern  characters of a pattern; longer ones fail
     largest_answer   ids of an answer; longer ones fail, so that no match fills the context
 
-    Calls are O(pattern · context) at worst, in at most 8 MiB (RE2's budget for its automaton). Needs the extra
-    `search`, else a MissingExtraError.
+    Calls are O(compiled pattern · context) at worst, and fail where that is above LARGEST_WORK; in at most 8 MiB (RE2's
+    budget for its automaton). Needs the extra `search`, else a MissingExtraError.
 
     >>> words = Words(("a", "b", "c", "(", ")"), ("a ", "b ", "c ", "(", ")"))
     >>> RegexTool(words)([0, 3, 1, 4], context=[2, 0, 1, 2])
@@ -68,7 +71,13 @@ class RegexTool:
         compiled = compiled_pattern(pattern)
         if not compiled.groups:
             raise SearchError(f"{shortened(pattern)!r} has no group to capture what is found")
-        match = compiled.search(self.words.text(context))
+        text = self.words.text(context)
+        if compiled.programsize * len(text) > LARGEST_WORK:
+            raise SearchError(
+                f"{shortened(pattern)!r} has {compiled.programsize} instructions and the context {len(text)} "
+                f"characters; their product may be at most {LARGEST_WORK:,}"
+            )
+        match = compiled.search(text)
         if match is None:
             raise SearchError(f"{shortened(pattern)!r} matches nothing")
         found = next((group for group in match.groups() if group is not None), "")
@@ -91,4 +100,5 @@ def compiled_pattern(pattern: str) -> Any:
     except re2.error as error:
         (said,) = error.args
         reason = said.decode(errors="replace") if isinstance(said, bytes) else said
-        raise SearchError(f"{shortened(pattern)!r} is not a pattern: {reason}") from None
+        in_one_line = shortened(" ".join(reason.split()))
+        raise SearchError(f"{shortened(pattern)!r} is not a pattern: {in_one_line}") from None

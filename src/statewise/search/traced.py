@@ -225,4 +225,3 @@ def kept_tools(task: Task, largest: int) -> Mapping[int, Tool]:
 
 ANSWERS: dict[str, type[Traced]] = {each.name: each for each in (ChainOfThought, Retrieval)}
 """The ways to answer step by step, by name; without one a task is answered directly."""
-

@@ -68,10 +68,10 @@ class Words:
             ) from None
 
     def _looked_up(self, table: Sequence[T], ids: Sequence[int]) -> list[T]:
-        try:
-            return list(map(table.__getitem__, ids))
-        except IndexError:
-            raise SearchError(f"the id {max(ids)} has no word; there are {len(self.context)}") from None
+        for each in (min(ids, default=0), max(ids, default=0)):
+            if not 0 <= each < len(table):
+                raise SearchError(f"the id {each} has no word; there are {len(table)}")
+        return list(map(table.__getitem__, ids))
 
     @cached_property
     def _written(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from statewise.constructions import CONSTRUCTIONS, Construction, build
 from statewise.core.errors import UsageError, pick
+from statewise.search import Traced
 from statewise.studies.run_config import Initial
 from statewise.tasks import Task
 
@@ -15,14 +16,15 @@ PREFIX = "construction:"
 def arguments_for(name: str, task: Task, size: int) -> dict[str, Any]:
     """What to call a construction's builder with for a task: the size, and those fields of the task that it takes."""
     taken = inspect.signature(CONSTRUCTIONS[name]).parameters
-    settings = {field.name: getattr(task, field.name) for field in fields(task) if field.name in taken}  # type: ignore[arg-type]
+    asked: Any = task.task if isinstance(task, Traced) else task
+    settings = {field.name: getattr(asked, field.name) for field in fields(asked) if field.name in taken}
     return {"size": size, **settings}
 
 
 def construction_for(name: str, task: Task, size: int) -> Construction | None:
     """A construction for sizes of this task up to one; None where it is of another task, or cannot be had."""
     # The others need not be built to be left out: some take gigabytes at the sizes of a task that asks less.
-    if not task.name.startswith(name.partition("/")[0]):
+    if not task.title.startswith(name.partition("/")[0]):
         return None
     try:
         construction = build(name, **arguments_for(name, task, size))

@@ -29,7 +29,7 @@ AT_ONCE = 64
 """Documents that are read together."""
 
 KEPT = 128
-"""Documents at each length behind the scores in a run's record; those of depths are measured apart."""
+"""At most so many documents at each length are behind the scores in a run's record; those of depths are measured apart."""
 
 FIFTHS = 5
 
@@ -80,7 +80,7 @@ class NeedleTest:
         training = TrainingConfig(
             sizes=self.train_lengths, steps=self.steps, batch_size=self.batch_size, learning_rate=self.learning_rate
         )
-        evaluation = EvaluationConfig(sizes=self.lengths, examples=KEPT, strings=0)
+        evaluation = EvaluationConfig(sizes=self.lengths, examples=min(KEPT, self.examples), strings=0)
         return [
             RunConfig(task=task.identity(), model=model, training=training, evaluation=evaluation, seed=seed)
             for seed in self.seeds

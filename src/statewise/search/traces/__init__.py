@@ -6,6 +6,7 @@ from statewise.search.traces.c_gram_retrieval import CGramRetrievalTrace
 from statewise.search.traces.counting import CountingTrace
 from statewise.search.traces.index_lookup import IndexLookupTrace
 from statewise.search.traces.is_tree import IsTreeTrace
+from statewise.search.traces.needle import NeedleTrace
 from statewise.search.traces.trace import Trace
 from statewise.tasks import Task
 
@@ -13,7 +14,14 @@ __all__ = ["TRACES", "Trace", "trace_of"]
 
 TRACES: dict[type[Task], type[Trace]] = {
     trace.solves: trace
-    for trace in (IsTreeTrace, IndexLookupTrace, AssociativeRecallTrace, CGramRetrievalTrace, CountingTrace)
+    for trace in (
+        IsTreeTrace,
+        IndexLookupTrace,
+        AssociativeRecallTrace,
+        CGramRetrievalTrace,
+        CountingTrace,
+        NeedleTrace,
+    )
 }
 
 
