@@ -290,11 +290,21 @@ def test_budgets_for_nothing_are_refused(named):
 
 
 @pytest.mark.parametrize(
-    "named", [{"end": SEARCH}, {"failed": SEARCH}, {"failed": END}, {"end": -1}, {"failed": -1}, {"tools": {-2: Spy()}}]
+    "named",
+    [
+        {"end": SEARCH},
+        {"failed": SEARCH},
+        {"failed": END},
+        {"end": -1},
+        {"failed": -1},
+        {"tools": {-2: Spy()}},
+        {"answer": END},
+        {"stop": SEARCH},
+    ],
 )
 def test_controls_that_are_not_different_ids_are_refused(named):
     with pytest.raises(
-        UsageError, match=r"^search: tools open with \[-?\d+\], end is -?\d+ and failed is -?\d+; these must"
+        UsageError, match=r"^search: tools open with \[-?\d+\], end is -?\d+, failed is -?\d+, answer is .*; these must"
     ):
         controls(**named)
 
@@ -310,3 +320,12 @@ def test_a_mark_of_failure_that_the_model_lacks_is_refused():
     said = "^search.generate: failed is 16, and the model's ids are below 16$"
     with pytest.raises(UsageError, match=said):
         generate(Scripted([[]]), [PROMPT], controls=controls(failed=16))
+
+
+def test_a_sequence_that_outgrows_learned_positions_ends_alone():
+    model = LanguageModel(vocabulary=16, width=8, stack="attention", positions="learned", max_length=12).eval()
+    made = generate(model, [[1] * 10, [1] * 3], controls=Controls(), budget=Budget(tokens=6))
+    long, short = made.written
+    assert (long.ended, long.because) == ("tokens", "the model has learned positions for 12 tokens")
+    assert (len(long.tokens), len(short.tokens)) == (3, 6)
+    assert short.tokens == generate(model, [[1] * 3], controls=Controls(), budget=Budget(tokens=6)).written[0].tokens

@@ -59,11 +59,18 @@ def test_a_document_worked_by_hand():
         b"once\nThe mark of qev is K.\n\nThe mark of qev is C.\n and ever\nThe mark of qev is ",
         b"once\nThe mark of qev is k.\n upon a time, and ever after\nThe mark of qev is ",
         b"once\nThe mark of qev is K.\n upon a time, and ever after\nThe mark of qe1 is ",
+        b"once\nThe mark of bam is C.\n and ever\nThe mark of qev is less\nThe mark of qev is ",
         b"",
     ],
 )
 def test_what_is_no_document_is_not_valid(text):
     assert not Needle(facts=1).valid(torch.tensor(list(text)))
+
+
+def test_a_document_with_too_few_facts_is_not_valid():
+    text = torch.tensor(list(b"a" * 80 + b"\nThe mark of qev is K.\n\nThe mark of qev is "))
+    assert Needle(facts=1).valid(text)
+    assert not Needle(facts=2).valid(text)
 
 
 @pytest.mark.parametrize("split", SPLITS)

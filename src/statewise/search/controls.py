@@ -29,9 +29,10 @@ class Controls:
     def __post_init__(self) -> None:
         if not self.tools:
             return
-        named = [*self.tools, self.end, self.failed]
+        marks = [mark for mark in (self.answer, self.stop) if mark is not None]
+        named = [*self.tools, self.end, self.failed, *marks]
         if min(named) < 0 or len(set(named)) < len(named):
             raise UsageError(
-                f"search: tools open with {list(self.tools)}, end is {self.end} and failed is {self.failed}; these "
-                "must be different token ids"
+                f"search: tools open with {list(self.tools)}, end is {self.end}, failed is {self.failed}, answer is "
+                f"{self.answer} and stop is {self.stop}; these must be different token ids"
             )

@@ -18,7 +18,7 @@ from torch import Tensor
 from statewise.core.errors import UsageError
 from statewise.core.padding import left_padding_reset
 from statewise.core.state import gather_states, state_bits
-from statewise.models import LanguageModel, ModelState
+from statewise.models import LanguageModel, ModelConfig, ModelState
 from statewise.models.sampling import check_draws, draw
 from statewise.search.budget import Budget
 from statewise.search.calling import call
@@ -97,7 +97,7 @@ def generate(
     vocabulary = model.config.vocabulary
     if controls.tools and controls.failed >= vocabulary:
         raise UsageError(f"search.generate: failed is {controls.failed}, and the model's ids are below {vocabulary}")
-    rows = [Row(list(map(int, prompt)), controls, budget, vocabulary) for prompt in _listed(prompts, vocabulary)]
+    rows = [Row(list(map(int, prompt)), controls, budget, model.config) for prompt in _listed(prompts, vocabulary)]
     logits, state = _read(model, [row.context for row in rows])
     live, ends = list(rows), time.monotonic() + budget.seconds
     while True:
@@ -120,20 +120,19 @@ def generate(
 class Row:
     """One sequence: what it has read, the search that is open, and what is still to be fed to the model."""
 
-    def __init__(self, prompt: list[int], controls: Controls, budget: Budget, vocabulary: int) -> None:
+    def __init__(self, prompt: list[int], controls: Controls, budget: Budget, config: ModelConfig) -> None:
         self.context = prompt
         self.controls = controls
         self.budget = budget
-        self.vocabulary = vocabulary
+        self.vocabulary = config.vocabulary
+        self.places = config.max_length
         self.written = Written()
         self.pending = deque[int]()
         self.opened: int | None = None
         self.answering = False
 
     def take(self, drawn: int) -> int:
-        """The next token: what a tool still has to say, else what the model drew. A row that has ended takes 0."""
-        if self.written.ended:
-            return 0
+        """The next token: what a tool still has to say, else what the model drew."""
         own = not self.pending
         token = drawn if own else self.pending.popleft()
         self.context.append(token)
@@ -144,6 +143,8 @@ class Row:
         if not self.written.ended and len(self.written.tokens) >= self.budget.tokens:
             unclosed = "" if self.opened is None else ", and a search was never closed"
             self.end(TOKENS, f"the budget of {self.budget.tokens} tokens is used up{unclosed}")
+        if self.places is not None and len(self.context) > self.places:
+            self.end(TOKENS, f"the model has learned positions for {self.places} tokens")
         return token
 
     def end(self, ended: str, because: str) -> None:

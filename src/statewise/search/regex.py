@@ -22,6 +22,9 @@ from statewise.search.words import Words, shortened
 LARGEST_REPEAT = 1000
 """RE2's own limit: the largest {n}."""
 
+LARGEST_PROGRAM = 20_000
+"""Instructions of a compiled pattern: some 18 bytes each, and a thousand patterns are kept."""
+
 LARGEST_WORK = 10**9
 """Instructions of a compiled pattern, times characters. At worst RE2 runs each at each: 4·10⁸ a second on one core."""
 
@@ -89,16 +92,21 @@ class RegexTool:
         return ids
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def compiled_pattern(pattern: str) -> Any:
     """A pattern that is ready to search. A SearchError where RE2 does not take it."""
     re2 = require("re2", extra="search", purpose="search by patterns")
     options = re2.Options()
     options.log_errors = False
     try:
-        return re2.compile(pattern, options)
+        compiled = re2.compile(pattern, options)
     except re2.error as error:
         (said,) = error.args
         reason = said.decode(errors="replace") if isinstance(said, bytes) else said
         in_one_line = shortened(" ".join(reason.split()))
         raise SearchError(f"{shortened(pattern)!r} is not a pattern: {in_one_line}") from None
+    if compiled.programsize > LARGEST_PROGRAM:
+        raise SearchError(
+            f"{shortened(pattern)!r} has {compiled.programsize} instructions; at most {LARGEST_PROGRAM:,} are searched"
+        )
+    return compiled
