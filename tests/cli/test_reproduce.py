@@ -7,7 +7,7 @@ import pytest
 from statewise.cli.reproduce import Reproduce
 from statewise.core.errors import UsageError
 from statewise.studies.catalogue import STUDIES
-from statewise.studies.cures import chart
+from statewise.studies.cures import side_by_side
 from statewise.studies.gated_rnn import architectures, in_context, teacher
 
 
@@ -19,7 +19,7 @@ def seconds(monkeypatch):
     long = dataclasses.replace(teacher.SCALES["smoke"], long_steps=3)
     monkeypatch.setitem(teacher.SCALES, "smoke", long)
     monkeypatch.setattr(in_context, "EXAMPLES", 16)
-    monkeypatch.setitem(chart.SCALES, "smoke", dataclasses.replace(chart.SCALES["smoke"], steps=2))
+    monkeypatch.setitem(side_by_side.SCALES, "smoke", dataclasses.replace(side_by_side.SCALES["smoke"], steps=2))
 
 
 @pytest.mark.parametrize("name", STUDIES)

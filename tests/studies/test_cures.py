@@ -8,7 +8,7 @@ from statewise.core.config import to_plain
 from statewise.models import build_model
 from statewise.runs import Record, Result, RunStore
 from statewise.runs.record import FreeRunning, Validation
-from statewise.studies.cures import chart, istree
+from statewise.studies.cures import istree, side_by_side
 from statewise.studies.study import Trained
 
 
@@ -88,7 +88,7 @@ def test_models_are_of_the_size_that_is_claimed():
 
 def test_the_long_runs_come_first():
     plan = istree.plan("small")
-    assert (plan[0].model.stack, plan[0].task["name"]) == ("mamba*3", "chain-of-thought")
+    assert (plan[0].model.stack, plan[0].task["name"]) == ("mamba*2", "chain-of-thought")
     assert {run.task["name"] for run in plan[-4:]} == {"is-tree"}
 
 
@@ -103,30 +103,30 @@ def test_the_paper_trains_every_size_apart_on_so_many_graphs():
 )
 def test_a_size_counts_where_all_smaller_ones_are_solved(accuracies, size):
     results = [result(2**i, each, state_bits=10 * 2**i) for i, each in enumerate(accuracies)]
-    found = chart.reached(results)
+    found = side_by_side.reached(results)
     assert (found.size, found.state_bits) == (size, 10 * max(size, 1))
 
 
 def test_with_search_the_bits_of_the_text_stand_beside_those_of_the_state():
-    found = chart.reached([result(1, 0.0, free=freely(1.0, searched_bits=55)), result(2, 0.0, free=freely(0.5))])
-    assert found == chart.Reached(1, 64, 55)
+    found = side_by_side.reached([result(1, 0.0, free=freely(1.0, searched_bits=55)), result(2, 0.0, free=freely(0.5))])
+    assert found == side_by_side.Reached(1, 64, 55)
 
 
 def test_the_chart_has_a_curve_for_each_cure_and_the_proof(tmp_path):
-    asked = chart.SCALES["small"]
+    asked = side_by_side.SCALES["small"]
     records = [
         finished(
             run,
             [result(n, 1.0 if n <= 4 else 0.0, free=None if run.task["name"] == "associative-recall" else freely(1.0))
              for n in asked.sizes],
         )
-        for run in chart.plan("small")
+        for run in side_by_side.plan("small")
     ]  # fmt: skip
-    findings = chart.read("small", Trained(RunStore(tmp_path), records))
+    findings = side_by_side.read("small", Trained(RunStore(tmp_path), records))
     (drawn,) = findings.charts
     by_label = {curve.label: curve for curve in drawn.curves}
-    assert by_label[chart.RECURRENT].points[0] == (64, (4.0, 4.0, 4.0))
-    assert by_label[chart.SEARCH].points[0] == (64, (32.0, 32.0, 32.0))
+    assert by_label[side_by_side.RECURRENT].points[0] == (64, (4.0, 4.0, 4.0))
+    assert by_label[side_by_side.SEARCH].points[0] == (64, (32.0, 32.0, 32.0))
     (proved,) = [curve for label, curve in by_label.items() if label.startswith("proved")]
     assert [size for _, (size,) in proved.points] == list(asked.sizes)
     # Each further pair asks for its key and its value: the bits of the proof grow at least by those of a value.

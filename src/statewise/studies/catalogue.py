@@ -1,9 +1,9 @@
 """Every study by its name."""
 
-from statewise.studies.cures import chart, istree
+from statewise.studies.cures import istree, side_by_side
 from statewise.studies.gated_rnn import architectures, in_context, teacher
 from statewise.studies.study import Study
 
 STUDIES: dict[str, Study] = {
-    study.name: study for study in (teacher.STUDY, architectures.STUDY, in_context.STUDY, istree.STUDY, chart.STUDY)
+    module.STUDY.name: module.STUDY for module in (teacher, architectures, in_context, istree, side_by_side)
 }
