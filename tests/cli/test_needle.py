@@ -105,6 +105,7 @@ def test_every_model_is_trained_asked_and_kept(document, tmp_path, capsys):
     for contender in CONTENDERS:
         assert len(re.findall(rf"^ {re.escape(contender.name)}  ", said, re.MULTILINE)) == 2
         assert f"{contender.name}, seed 1: 2 steps in" in said
+    assert len(re.findall(r"search +64 .* 846 *$", said, re.MULTILINE)) == 2
     assert "Guessing gives 3.8 %" in said
     assert f"from the first nine tenths of {document}" in said
     assert len(list(RunStore(tmp_path / "runs").records())) == 8

@@ -16,6 +16,7 @@ from statewise.cli.compare import Compare
 from statewise.cli.construct import Construct
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
+from statewise.cli.needle import Needle
 from statewise.cli.reproduce import Reproduce
 from statewise.cli.train import Train
 from statewise.cli.working_directory import working_directory_importable
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "capacity": Capacity,
     "bounds": Bounds,
     "construct": Construct,
+    "needle": Needle,
     "reproduce": Reproduce,
     "doctor": Doctor,
 }

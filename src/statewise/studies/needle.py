@@ -29,7 +29,7 @@ AT_ONCE = 64
 """Documents that are read together."""
 
 KEPT = 128
-"""At most so many documents at each length are behind the scores in a run's record; those of depths are measured apart."""
+"""Documents at each length, at most, behind the scores in a run's record; those of depths are measured apart."""
 
 FIFTHS = 5
 
