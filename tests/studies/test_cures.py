@@ -127,7 +127,7 @@ def test_the_chart_has_a_curve_for_each_cure_and_the_proof(tmp_path):
     by_label = {curve.label: curve for curve in drawn.curves}
     assert by_label[side_by_side.RECURRENT].points[0] == (64, (4.0, 4.0, 4.0))
     assert by_label[side_by_side.SEARCH].points[0] == (64, (32.0, 32.0, 32.0))
-    (proved,) = [curve for label, curve in by_label.items() if label.startswith("proved")]
+    (proved,) = [curve for label, curve in by_label.items() if label == "proved limit"]
     assert [size for _, (size,) in proved.points] == list(asked.sizes)
     # Each further pair asks for its key and its value: the bits of the proof grow at least by those of a value.
     bits = [bits for bits, _ in proved.points]

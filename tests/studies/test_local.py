@@ -226,9 +226,12 @@ def test_an_interrupt_keeps_what_is_finished_and_nothing_half_done(tmp_path):
     # minGRU does not solve parity at this size, so that the runs still go on when the interrupt comes.
     program = textwrap.dedent(
         """
+        import signal
         import sys
         from statewise.cli import main
         if __name__ == "__main__":
+            # A shell that starts the tests in the background has them ignore interrupts, and children inherit that.
+            signal.signal(signal.SIGINT, signal.default_int_handler)
             sys.exit(main(["compare", "parity", "--models", "mingru", "--sizes", "256", "--steps", sys.argv[1],
                            "--seeds", "0", "1", "2", "--workers", "2", "--no-page", "--output", sys.argv[2]]))
         """
