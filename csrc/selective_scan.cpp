@@ -54,25 +54,24 @@ struct Block {
       : batch(b), first(index * kLanes), count(smaller(kLanes, sizes.channels - index * kLanes)) {}
 };
 
-// Lanes beyond the last channel are zeros: their states stay zeros, and they add nothing to any sum.
+// The channels of a block at the tokens from `first` to `last`, from and to lanes, (P, 16). Lanes beyond the last channel
+// are zeros: their states stay zeros, and they add nothing to any sum.
 template <typename Stored, typename Number>
-STATEWISE_INLINE void read_lanes(const Stored* row, int64_t count, Number* lanes) {
-  if (count == kLanes) {
+void read_lanes(const Operand<const Stored>& rows, const Block& block, int64_t first, int64_t last, Number* lanes) {
+  if (block.count < kLanes) clear_numbers(lanes, (last - first) * kLanes);
+  for (int64_t t = first; t < last; ++t, lanes += kLanes) {
+    const Stored* row = rows.row(block.batch, t) + block.first;
 STATEWISE_INDEPENDENT
-    for (int64_t c = 0; c < kLanes; ++c) lanes[c] = load(row[c]);
-    return;
+    for (int64_t c = 0; c < block.count; ++c) lanes[c] = load(row[c]);
   }
-  for (int64_t c = 0; c < kLanes; ++c) lanes[c] = c < count ? load(row[c]) : Number{0};
 }
-
 template <typename Stored, typename Number>
-STATEWISE_INLINE void write_lanes(const Number* lanes, int64_t count, Stored* row) {
-  if (count == kLanes) {
+void write_lanes(const Number* lanes, const Block& block, int64_t first, int64_t last, const Operand<Stored>& rows) {
+  for (int64_t t = first; t < last; ++t, lanes += kLanes) {
+    Stored* row = rows.row(block.batch, t) + block.first;
 STATEWISE_INDEPENDENT
-    for (int64_t c = 0; c < kLanes; ++c) store(row[c], lanes[c]);
-    return;
+    for (int64_t c = 0; c < block.count; ++c) store(row[c], lanes[c]);
   }
-  for (int64_t c = 0; c < count; ++c) store(row[c], lanes[c]);
 }
 
 // Rates or states (B, E, N) from and to lanes, (N, 16).
@@ -92,55 +91,68 @@ void put_channels(const Number* lanes, const Sizes& sizes, const Block& block, c
   }
 }
 
-// Where the state that enters a piece is kept, for the block's first channel and the first state.
+// The states (N, E) that enter a piece, as rows of channels.
 template <typename Number>
-Number* entering_at(Number* entering, const Sizes& sizes, const Block& block, int64_t piece) {
-  return entering + (block.batch * sizes.pieces() + piece) * sizes.states * sizes.channels + block.first;
+Place entering_at(const Place& place, const Sizes& sizes, int64_t piece) {
+  const int64_t size = sizes.states * sizes.channels;
+  return {static_cast<Number*>(place.data) + piece * size, sizes.pieces() * size, sizes.channels};
 }
 
-// What one token gives to the channels of a block.
+// What one token gives to the lanes of a block, and its rows of B and C.
 template <typename Number>
 struct Token {
-  Number u[kLanes], step[kLanes], driven[kLanes];
+  const Number *u, *step, *driven, *in, *out;
 };
 
+// The inputs of one piece of time, in the computed type. They are read all together before any is used: so the cache is
+// asked for many lines at a time, and no vector is read back while a part of it is still being written.
 template <typename Stored>
-class Tokens {
+class Piece {
  public:
   using Number = computed<Stored>;
 
-  explicit Tokens(const Place* place) : u_(place[0]), delta_(place[1]), B_(place[3]), C_(place[4]) {}
+  Piece(const Place* place, const Sizes& sizes)
+      : sizes_(sizes), u_rows_(place[0]), delta_rows_(place[1]), B_rows_(place[3]), C_rows_(place[4]), u_(sizes.period * kLanes),
+        step_(sizes.period * kLanes), driven_(sizes.period * kLanes), in_(sizes.period * sizes.states),
+        out_(sizes.period * sizes.states) {}
 
-  STATEWISE_INLINE Token<Number> read(const Block& block, int64_t t) const {
-    Token<Number> token;
-    read_lanes(u_.row(block.batch, t) + block.first, block.count, token.u);
-    read_lanes(delta_.row(block.batch, t) + block.first, block.count, token.step);
-    for (int64_t c = 0; c < kLanes; ++c) token.driven[c] = token.step[c] * token.u[c];
-    return token;
-  }
-
-  // B and C of some tokens as rows (2N).
-  void read_maps(const Sizes& sizes, int64_t b, int64_t from, int64_t to, Number* maps) const {
-    for (int64_t t = from; t < to; ++t) {
-      const Stored *in = B_.row(b, t), *out = C_.row(b, t);
-      for (int64_t n = 0; n < sizes.states; ++n) *maps++ = load(in[n]);
-      for (int64_t n = 0; n < sizes.states; ++n) *maps++ = load(out[n]);
+  void read_maps(int64_t b, int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t) {
+      const Stored *in = B_rows_.row(b, t), *out = C_rows_.row(b, t);
+      for (int64_t n = 0; n < sizes_.states; ++n) *in_.at((t - first) * sizes_.states + n) = load(in[n]);
+      for (int64_t n = 0; n < sizes_.states; ++n) *out_.at((t - first) * sizes_.states + n) = load(out[n]);
     }
   }
 
+  void read_channels(const Block& block, int64_t first, int64_t last) {
+    read_lanes(u_rows_, block, first, last, u_.at(0));
+    read_lanes(delta_rows_, block, first, last, step_.at(0));
+    Number *u = u_.at(0), *step = step_.at(0), *driven = driven_.at(0);
+STATEWISE_INDEPENDENT
+    for (int64_t i = 0; i < (last - first) * kLanes; ++i) driven[i] = step[i] * u[i];
+  }
+
+  // Of the piece's tokens, the one at `index`.
+  Token<Number> token(int64_t index) {
+    return {u_.at(index * kLanes), step_.at(index * kLanes), driven_.at(index * kLanes), in_.at(index * sizes_.states),
+            out_.at(index * sizes_.states)};
+  }
+
  private:
-  Operand<const Stored> u_;
-  Operand<const Number> delta_;
-  Operand<const Stored> B_, C_;
+  const Sizes& sizes_;
+  Operand<const Stored> u_rows_;
+  Operand<const Number> delta_rows_;
+  Operand<const Stored> B_rows_, C_rows_;
+  Numbers<Number> u_, step_, driven_, in_, out_;
 };
 
 // One token: the states, in place, and the output.
 template <typename Number>
-STATEWISE_INLINE void advance(const Token<Number>& token, const Number* maps, const Number* rates, int64_t states,
+STATEWISE_INLINE void advance(const Token<Number>& token, const Number* rates, int64_t states,
                               Number* x, Number* output) {
-  for (int64_t c = 0; c < kLanes; ++c) output[c] = Number{0};
+  Number sums[kLanes] = {};
   for (int64_t n = 0; n < states; ++n) {
-    const Number in = maps[n], out = maps[states + n];
+    const Number in = token.in[n], out = token.out[n];
     const Number* rate = rates + n * kLanes;
     Number* at = x + n * kLanes;
 STATEWISE_INDEPENDENT
@@ -148,17 +160,18 @@ STATEWISE_INDEPENDENT
       const Number decay = exponential(token.step[c] * rate[c]);
       const Number next = mul_add(decay, at[c], token.driven[c] * in);
       at[c] = next;
-      output[c] = mul_add(out, next, output[c]);
+      sums[c] = mul_add(out, next, sums[c]);
     }
   }
+  for (int64_t c = 0; c < kLanes; ++c) output[c] = sums[c];
 }
 
 // As `advance`, keeping the decays and both states instead of reading out.
 template <typename Number>
-STATEWISE_INLINE void retrace(const Token<Number>& token, const Number* maps, const Number* rates, int64_t states,
+STATEWISE_INLINE void retrace(const Token<Number>& token, const Number* rates, int64_t states,
                               const Number* before, Number* decays, Number* after) {
   for (int64_t n = 0; n < states; ++n) {
-    const Number in = maps[n];
+    const Number in = token.in[n];
     const int64_t row = n * kLanes;
 STATEWISE_INDEPENDENT
     for (int64_t c = 0; c < kLanes; ++c) {
@@ -177,13 +190,12 @@ struct Sums {
 
 // One token backwards: `on_state` from the gradient after it to that before it.
 template <typename Number>
-STATEWISE_INLINE void retreat(const Token<Number>& token, const Number* maps, const Number* rates, int64_t states,
+STATEWISE_INLINE void retreat(const Token<Number>& token, const Number* rates, int64_t states,
                               const Number* incoming, const Number* before, const Number* decays, const Number* after,
                               const Sums<Number>& sums, Number* on_u, Number* on_step) {
-  Number on_driven[kLanes];
-  for (int64_t c = 0; c < kLanes; ++c) on_driven[c] = on_step[c] = Number{0};
+  Number on_driven[kLanes] = {}, through_rates[kLanes] = {};
   for (int64_t n = 0; n < states; ++n) {
-    const Number in = maps[n], out = maps[states + n];
+    const Number in = token.in[n], out = token.out[n];
     const int64_t row = n * kLanes;
 STATEWISE_INDEPENDENT
     for (int64_t c = 0; c < kLanes; ++c) {
@@ -194,12 +206,12 @@ STATEWISE_INDEPENDENT
       sums.on_in[i] = mul_add(token.driven[c], grad, sums.on_in[i]);
       sums.on_rates[i] = mul_add(token.step[c], on_exponent, sums.on_rates[i]);
       on_driven[c] = mul_add(in, grad, on_driven[c]);
-      on_step[c] = mul_add(rates[i], on_exponent, on_step[c]);
+      through_rates[c] = mul_add(rates[i], on_exponent, through_rates[c]);
       sums.on_state[i] = decays[i] * grad;
     }
   }
   for (int64_t c = 0; c < kLanes; ++c) {
-    on_step[c] = mul_add(token.u[c], on_driven[c], on_step[c]);
+    on_step[c] = mul_add(token.u[c], on_driven[c], through_rates[c]);
     on_u[c] = token.step[c] * on_driven[c];
   }
 }
@@ -208,29 +220,27 @@ template <typename Stored>
 void forward_block(const Problem& problem, const Sizes& sizes, const Block& block) {
   using Number = computed<Stored>;
   const Place* place = problem.places;
-  const Tokens<Stored> tokens(place);
   const Operand<const Number> A(place[2]), initial(place[5]);
   const Operand<const std::uint8_t> reset(place[6]);
   const Operand<Stored> outputs(place[7]);
   const Operand<Number> final(place[8]);
-  Number* const entering = static_cast<Number*>(place[9].data);
 
-  Numbers<Number> rates(sizes.block()), states(sizes.block()), maps(2 * sizes.states * sizes.period);
+  Piece<Stored> inputs(place, sizes);
+  Numbers<Number> rates(sizes.block()), states(sizes.block()), output(sizes.period * kLanes);
   Number* x = states.at(0);
   take_channels(A, sizes, block, rates.at(0));
   take_channels(initial, sizes, block, x);
   for (int64_t first = 0; first < sizes.time; first += sizes.period) {
     const int64_t last = smaller(first + sizes.period, sizes.time);
-    Number* kept = entering_at(entering, sizes, block, first / sizes.period);
-    for (int64_t n = 0; n < sizes.states; ++n) write_lanes(x + n * kLanes, block.count, kept + n * sizes.channels);
-    tokens.read_maps(sizes, block.batch, first, last, maps.at(0));
+    const Operand<Number> entering(entering_at<Number>(place[9], sizes, first / sizes.period));
+    write_lanes(x, block, 0, sizes.states, entering);
+    inputs.read_maps(block.batch, first, last);
+    inputs.read_channels(block, first, last);
     for (int64_t t = first; t < last; ++t) {
       if (reset.data && *reset.row(block.batch, t)) clear_numbers(x, sizes.block());
-      Number output[kLanes];
-      const Token<Number> token = tokens.read(block, t);
-      advance(token, maps.at((t - first) * 2 * sizes.states), rates.at(0), sizes.states, x, output);
-      write_lanes(output, block.count, outputs.row(block.batch, t) + block.first);
+      advance(inputs.token(t - first), rates.at(0), sizes.states, x, output.at((t - first) * kLanes));
     }
+    write_lanes(output.at(0), block, first, last, outputs);
   }
   put_channels(x, sizes, block, final);
 }
@@ -253,13 +263,13 @@ class BackwardGroup {
   using Number = computed<Stored>;
 
   BackwardGroup(const Problem& problem, const Sizes& sizes, int64_t b, int64_t first_block, int64_t last_block)
-      : sizes_(sizes), b_(b), first_block_(first_block), count_(last_block - first_block), tokens_(problem.places),
-        entering_(static_cast<const Number*>(problem.places[5].data)), reset_(problem.places[6]),
-        grad_outputs_(problem.places[7]), grad_u_(problem.places[9]), grad_delta_(problem.places[10]),
-        rates_(count_ * sizes.block()), on_rates_(count_ * sizes.block()), on_states_(count_ * sizes.block()),
+      : sizes_(sizes), b_(b), first_block_(first_block), count_(last_block - first_block), entering_(problem.places[5]),
+        reset_(problem.places[6]), grad_outputs_(problem.places[7]), grad_u_(problem.places[9]),
+        grad_delta_(problem.places[10]), inputs_(problem.places, sizes), rates_(count_ * sizes.block()),
+        on_rates_(count_ * sizes.block()), on_states_(count_ * sizes.block()),
         states_((sizes.period + 1) * sizes.block()), decays_(sizes.period * sizes.block()), none_(sizes.block()),
-        on_in_(sizes.period * sizes.block()), on_out_(sizes.period * sizes.block()),
-        maps_(2 * sizes.states * sizes.period) {}
+        on_in_(sizes.period * sizes.block()), on_out_(sizes.period * sizes.block()), incoming_(sizes.period * kLanes),
+        on_u_(sizes.period * kLanes), on_step_(sizes.period * kLanes) {}
 
   void run(const Place* place, Number* parts) {
     const Operand<const Number> A(place[2]), grad_final(place[8]);
@@ -283,10 +293,11 @@ class BackwardGroup {
 
   void run_piece(int64_t piece, Number* parts) {
     const int64_t first = piece * sizes_.period, last = smaller(first + sizes_.period, sizes_.time);
-    tokens_.read_maps(sizes_, b_, first, last, maps_.at(0));
+    inputs_.read_maps(b_, first, last);
     clear_numbers(on_in_.at(0), (last - first) * sizes_.block());
     clear_numbers(on_out_.at(0), (last - first) * sizes_.block());
     for (int64_t index = 0; index < count_; ++index) {
+      inputs_.read_channels(block(index), first, last);
       retrace_piece(index, piece, first, last);
       retreat_piece(index, first, last);
     }
@@ -299,44 +310,40 @@ class BackwardGroup {
   }
 
   void retrace_piece(int64_t index, int64_t piece, int64_t first, int64_t last) {
-    const Block here = block(index);
-    const Number* kept = entering_at(entering_, sizes_, here, piece);
-    for (int64_t n = 0; n < sizes_.states; ++n)
-      read_lanes(kept + n * sizes_.channels, here.count, states_.at(n * kLanes));
+    const Operand<const Number> entering(entering_at<Number>(entering_, sizes_, piece));
+    read_lanes(entering, block(index), 0, sizes_.states, states_.at(0));
     for (int64_t t = first; t < last; ++t) {
       const int64_t place = (t - first) * sizes_.block();
       const Number* before = starts(t) ? none_.at(0) : states_.at(place);
-      retrace(tokens_.read(here, t), maps_.at((t - first) * 2 * sizes_.states), rates_.at(index * sizes_.block()),
-              sizes_.states, before, decays_.at(place), states_.at(place + sizes_.block()));
+      retrace(inputs_.token(t - first), rates_.at(index * sizes_.block()), sizes_.states, before, decays_.at(place),
+              states_.at(place + sizes_.block()));
     }
   }
 
   void retreat_piece(int64_t index, int64_t first, int64_t last) {
-    const Block here = block(index);
+    read_lanes(grad_outputs_, block(index), first, last, incoming_.at(0));
     Number* on_state = on_states_.at(index * sizes_.block());
     for (int64_t t = last - 1; t >= first; --t) {
-      const int64_t place = (t - first) * sizes_.block();
+      const int64_t place = (t - first) * sizes_.block(), lanes = (t - first) * kLanes;
       const Number* before = starts(t) ? none_.at(0) : states_.at(place);
       const Sums<Number> sums = {on_state, on_rates_.at(index * sizes_.block()), on_in_.at(place), on_out_.at(place)};
-      Number incoming[kLanes], on_u[kLanes], on_step[kLanes];
-      read_lanes(grad_outputs_.row(b_, t) + here.first, here.count, incoming);
-      retreat(tokens_.read(here, t), maps_.at((t - first) * 2 * sizes_.states), rates_.at(index * sizes_.block()),
-              sizes_.states, incoming, before, decays_.at(place), states_.at(place + sizes_.block()), sums, on_u, on_step);
-      write_lanes(on_u, here.count, grad_u_.row(b_, t) + here.first);
-      write_lanes(on_step, here.count, grad_delta_.row(b_, t) + here.first);
+      retreat(inputs_.token(t - first), rates_.at(index * sizes_.block()), sizes_.states, incoming_.at(lanes), before,
+              decays_.at(place), states_.at(place + sizes_.block()), sums, on_u_.at(lanes), on_step_.at(lanes));
       if (starts(t)) clear_numbers(on_state, sizes_.block());
     }
+    write_lanes(on_u_.at(0), block(index), first, last, grad_u_);
+    write_lanes(on_step_.at(0), block(index), first, last, grad_delta_);
   }
 
   const Sizes& sizes_;
   int64_t b_, first_block_, count_;
-  Tokens<Stored> tokens_;
-  const Number* entering_;
+  Place entering_;
   Operand<const std::uint8_t> reset_;
   Operand<const Stored> grad_outputs_;
   Operand<Stored> grad_u_;
   Operand<Number> grad_delta_;
-  Numbers<Number> rates_, on_rates_, on_states_, states_, decays_, none_, on_in_, on_out_, maps_;
+  Piece<Stored> inputs_;
+  Numbers<Number> rates_, on_rates_, on_states_, states_, decays_, none_, on_in_, on_out_, incoming_, on_u_, on_step_;
 };
 
 template <typename Stored>
