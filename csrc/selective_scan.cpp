@@ -54,6 +54,17 @@ struct Block {
       : batch(b), first(index * kLanes), count(smaller(kLanes, sizes.channels - index * kLanes)) {}
 };
 
+// Calls work(lane) for every channel of a block; where there are sixteen, the compiler knows.
+template <typename Work>
+STATEWISE_INLINE void for_lanes(int64_t count, const Work& work) {
+  if (count == kLanes) {
+STATEWISE_INDEPENDENT
+    for (int64_t c = 0; c < kLanes; ++c) work(c);
+    return;
+  }
+  for (int64_t c = 0; c < count; ++c) work(c);
+}
+
 // The channels of a block at the tokens from `first` to `last`, from and to lanes, (P, 16). Lanes beyond the last channel
 // are zeros: their states stay zeros, and they add nothing to any sum.
 template <typename Stored, typename Number>
@@ -61,16 +72,14 @@ void read_lanes(const Operand<const Stored>& rows, const Block& block, int64_t f
   if (block.count < kLanes) clear_numbers(lanes, (last - first) * kLanes);
   for (int64_t t = first; t < last; ++t, lanes += kLanes) {
     const Stored* row = rows.row(block.batch, t) + block.first;
-STATEWISE_INDEPENDENT
-    for (int64_t c = 0; c < block.count; ++c) lanes[c] = load(row[c]);
+    for_lanes(block.count, [=](int64_t c) { lanes[c] = load(row[c]); });
   }
 }
 template <typename Stored, typename Number>
 void write_lanes(const Number* lanes, const Block& block, int64_t first, int64_t last, const Operand<Stored>& rows) {
   for (int64_t t = first; t < last; ++t, lanes += kLanes) {
     Stored* row = rows.row(block.batch, t) + block.first;
-STATEWISE_INDEPENDENT
-    for (int64_t c = 0; c < block.count; ++c) store(row[c], lanes[c]);
+    for_lanes(block.count, [=](int64_t c) { store(row[c], lanes[c]); });
   }
 }
 
