@@ -2,7 +2,7 @@
 // no tables, no library calls.
 //
 // Errors in units in the last place (ulp), measured by tests/ops/test_exponentials.py on every instruction set:
-// exp_negative, sigmoid and tanh stay within 3, in float and in double.
+// exp_negative, exponential, sigmoid and tanh stay within 3, in float and in double.
 
 #pragma once
 
