@@ -2,7 +2,7 @@
 // no tables, no library calls.
 //
 // Errors in units in the last place (ulp), measured by tests/ops/test_exponentials.py on every instruction set:
-// exp_negative, sigmoid and tanh stay within 3, in float and in double.
+// exp_negative, exponential, sigmoid and tanh stay within 3, in float and in double.
 
 #pragma once
 
@@ -23,6 +23,8 @@ struct Format<float> {
   static constexpr float kRounder = 12582912.0f;
   // Below this e^x is less than half the smallest denormal number.
   static constexpr float kLowest = -104.0f;
+  // Above this e^x is infinite; the exponent of the last finite one, halved, still is that of a normal number.
+  static constexpr float kHighest = 89.0f;
   static constexpr float kLog2E = 1.44269504088896341f;
   // ln 2 in two parts; the first has 9 trailing zero bits, so that its product with any exponent is exact.
   static constexpr float kLn2High = 0.693359375f, kLn2Low = -2.12194440e-4f;
@@ -37,6 +39,7 @@ struct Format<double> {
   static constexpr Bits kBias = 1023;
   static constexpr double kRounder = 6755399441055744.0;
   static constexpr double kLowest = -746.0;
+  static constexpr double kHighest = 710.0;
   static constexpr double kLog2E = 1.44269504088896340736;
   // The first part has 21 trailing zero bits.
   static constexpr double kLn2High = 6.93147180369123816490e-01, kLn2Low = 1.90821492927058770002e-10;
@@ -92,17 +95,30 @@ STATEWISE_INLINE Reduced<Real> reduce(Real x) {
   return {bits_as<Bits>(shifted) - bits_as<Bits>(F::kRounder), r};
 }
 
+// e^x for kLowest ≤ x ≤ kHighest.
+template <typename Real>
+STATEWISE_INLINE Real exp_between(Real x) {
+  const Reduced<Real> reduced = reduce(x);
+  const Real scaled = mul_add(taylor(reduced.r), reduced.r, Real{1});
+  // In two steps, because 2^n alone may be beyond the normal numbers.
+  const typename Format<Real>::Bits half = reduced.n >> 1;
+  return scaled * power_of_two<Real>(half) * power_of_two<Real>(reduced.n - half);
+}
+
 // e^x for x ≤ 0, down to the smallest denormal number and 0. A NaN stays one.
 template <typename Real>
 STATEWISE_INLINE Real exp_negative(Real x) {
   using F = Format<Real>;
   // The comparison is false for a NaN, which then goes on.
   const Real clamped = x < F::kLowest ? F::kLowest : x;
-  const Reduced<Real> reduced = reduce(clamped);
-  const Real scaled = mul_add(taylor(reduced.r), reduced.r, Real{1});
-  // In two steps, because 2^n alone may be below the normal numbers.
-  const typename F::Bits half = reduced.n >> 1;
-  return scaled * power_of_two<Real>(half) * power_of_two<Real>(reduced.n - half);
+  return exp_between(clamped);
+}
+
+// e^x, up to the largest number and infinity.
+template <typename Real>
+STATEWISE_INLINE Real exponential(Real x) {
+  using F = Format<Real>;
+  return exp_negative(F::kHighest < x ? F::kHighest : x);
 }
 
 // e^x - 1 for x ≤ 0, without the cancellation near 0.

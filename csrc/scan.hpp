@@ -97,10 +97,14 @@ inline int64_t block_width(const Shape& shape, int64_t granularity, int threads)
   return width;
 }
 
+// Of a cache line, and of the widest vector: one that straddles two lines is read and written twice.
+constexpr int64_t kLine = 64;
+
 template <typename Number>
 class Numbers {
  public:
-  explicit Numbers(int64_t count) : data_(static_cast<Number*>(std::malloc(sizeof(Number) * (count ? count : 1)))) {
+  explicit Numbers(int64_t count)
+      : data_(static_cast<Number*>(std::aligned_alloc(kLine, (count * sizeof(Number) / kLine + 1) * kLine))) {
     if (!data_) std::abort();
   }
   ~Numbers() { std::free(data_); }

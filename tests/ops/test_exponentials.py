@@ -6,7 +6,7 @@ import torch
 from mpmath import mp
 
 from ops.scans import SETS, running
-from statewise.ops import SoftmaxState, min_gru_scan, softmax_scan
+from statewise.ops import SoftmaxState, min_gru_scan, selective_scan, softmax_scan
 
 MOST_ULPS = 3
 """As csrc/exponentials.hpp says."""
@@ -25,6 +25,13 @@ def exp(x, kernel):
     )
     with running(kernel) as chosen:
         return softmax_scan(zeros, zeros, state, kernel=chosen)[1].numerator[0]
+
+
+def exponential(x, kernel):
+    """e^x for any x: what a step of 1 at rates x leaves of states of 1."""
+    one, none = torch.ones_like(column(x)), torch.zeros(1, 1, 1, dtype=x.dtype)
+    with running(kernel) as chosen:
+        return selective_scan(0 * one, one, x[:, None], none, none, one.mT.contiguous(), kernel=chosen)[1].flatten()
 
 
 def sigmoid(x, kernel):
@@ -60,6 +67,13 @@ def test_exp_in_single_precision(kernel):
 
 
 @pytest.mark.parametrize("kernel", SETS)
+def test_exponential_in_single_precision(kernel):
+    for low, high, count in ((-104, 88.7, 2**19), (-1, 1, 2**16), (-1e-3, 1e-3, 2**14)):
+        x = grid(low, high, count, torch.float32)
+        assert ulps(exponential(x, kernel).numpy(), x.double().exp().numpy()) <= MOST_ULPS
+
+
+@pytest.mark.parametrize("kernel", SETS)
 def test_sigmoid_in_single_precision(kernel):
     for low, high, count in ((-104, 0, 2**19), (0, 104, 2**14), (-1, 1, 2**16), (-1e-3, 1e-3, 2**14)):
         x = grid(low, high, count, torch.float32)
@@ -86,6 +100,12 @@ def test_exp_in_double_precision(kernel, truth):
 
 
 @pytest.mark.parametrize("kernel", SETS)
+def test_exponential_in_double_precision(kernel, truth):
+    for x, expected in truth["exponential"]:
+        assert ulps(exponential(x, kernel).numpy(), expected) <= MOST_ULPS
+
+
+@pytest.mark.parametrize("kernel", SETS)
 def test_sigmoid_in_double_precision(kernel, truth):
     for x, expected in truth["sigmoid"]:
         assert ulps(sigmoid(x, kernel).numpy(), expected) <= MOST_ULPS
@@ -104,6 +124,7 @@ def truth():
         pytest.skip("long double is no longer than double here")
     functions = {
         "exp": (mp.exp, [(-745, 0), (-104, 0), (-1, 0)]),
+        "exponential": (mp.exp, [(0, 709.7), (0, 1)]),
         "sigmoid": (lambda u: 1 / (1 + mp.exp(-u)), [(-745, 0), (-104, 0), (-2, 2), (0, 40)]),
         "tanh": (mp.tanh, [(-20, 20), (-1, 1), (-1e-3, 1e-3)]),
     }

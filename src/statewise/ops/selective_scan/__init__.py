@@ -19,13 +19,18 @@ from statewise.ops.checks import (
     require_tensors,
 )
 from statewise.ops.forward_mode import apply_in_reverse
-from statewise.ops.selective_scan import reference
+from statewise.ops.selective_scan import fused, reference
 from statewise.ops.selective_scan.raw import NO_GRADIENT, backward_op, forward_op
 
 __all__ = ["selective_scan"]
 
 NAME = "selective_scan"
-KERNELS = {"reference": "the loop, one token at a time", "chunked": "pieces of time, their states made again"}
+KERNELS = {
+    "cpu": "C++, with this machine's instructions",
+    "cpu-portable": "C++, with the instructions that every CPU has",
+    "chunked": "pieces of time, their states made again",
+    "reference": "the loop, one token at a time",
+}
 
 
 def selective_scan(
@@ -47,13 +52,15 @@ def selective_scan(
     B, C     (B, T, N) in the dtype of u
     initial  (B, E, N) the state of an earlier call, in the dtype of A; zeros where absent
     reset    (B, T) bool; true where the state before the token is zero (not `initial`)
-    kernel   reference or chunked; None is chunked
+    kernel   cpu, cpu-portable (C++: float32, float64 and bfloat16 on the CPU), chunked (plain torch on any device) or
+             reference (the loop); None is cpu where that takes u, else chunked
 
     Returns outputs (B, T, E) in the dtype of u and the final state (B, E, N) in that of A. T = 0 gives no outputs and
-    the initial state. B·T·E·N work; chunked holds O(B·T·E) numbers, never all states. The same bits at every call.
+    the initial state. B·T·E·N work; all but the loop hold O(B·T·E) numbers, never all states. The same bits at every
+    call, in C++ at any number of threads too.
 
-    Differentiable in every floating argument, from outputs and the final state: once in the chunked form, to any order
-    in the reference. Forward mode in the chunked form, and shapes, dtypes, devices or kernels that do not fit, are
+    Differentiable in every floating argument, from outputs and the final state: once, to any order in the
+    reference. Forward mode but in the reference, and shapes, dtypes, devices or kernels that do not fit, are
     UsageErrors.
 
     Source: Gu and Dao, "Mamba", arXiv 2312.00752, §3.2 (S6); B is discretised as δB, as in the released code.
@@ -64,11 +71,12 @@ def selective_scan(
     ([1.0, 2.0, 3.0], [[[3.0]]])
     """
     _check(u, delta, A, B, C, initial, reset)
-    if kernel is not None and pick(f"kernel of {NAME}", kernel, KERNELS) and kernel == "reference":
+    form = _choose(kernel, u)
+    if form == "reference":
         return reference.selective_scan(u, delta, A, B, C, initial, reset)
     state = reference.empty_state(u, A) if initial is None else initial
     rates = A.expand(u.shape[0], *A.shape)
-    outputs, final, _ = apply_in_reverse(NAME, NAME, SelectiveScan, u, delta, rates, B, C, state, reset)
+    outputs, final, _ = apply_in_reverse(NAME, NAME, SelectiveScan, u, delta, rates, B, C, state, reset, form)
     return outputs, final
 
 
@@ -79,16 +87,16 @@ class SelectiveScan(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor, reset: Tensor | None
+        u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor, reset: Tensor | None, kernel: str
     ) -> tuple[Tensor, Tensor, Tensor]:
         """(outputs, final, entering)."""
-        outputs, final, entering = forward_op(u, delta, A, B, C, initial, reset)
+        outputs, final, entering = forward_op(u, delta, A, B, C, initial, reset, kernel)
         return outputs, final, entering
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
         """Keep the inputs and the states that enter the pieces."""
-        *values, _, reset = inputs
+        *values, _, reset, ctx.kernel = inputs
         ctx.mark_non_differentiable(output[2])
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*values, output[2], reset)
@@ -99,12 +107,12 @@ class SelectiveScan(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         """Gradients of u, delta, A, B, C and the initial state."""
         if on_outputs is None and on_final is None:
-            return (None,) * 7
+            return (None,) * 8
         u, _, A, *_ = saved = ctx.saved_tensors
         on_outputs = torch.zeros_like(u) if on_outputs is None else on_outputs
         on_final = torch.zeros_like(A) if on_final is None else on_final
-        grads = SelectiveScanBackward.apply(*saved, on_outputs, on_final)  # type: ignore[no-untyped-call]
-        return *grads, None
+        grads = SelectiveScanBackward.apply(*saved, on_outputs, on_final, ctx.kernel)  # type: ignore[no-untyped-call]
+        return *grads, None, None
 
 
 class SelectiveScanBackward(torch.autograd.Function):
@@ -123,9 +131,10 @@ class SelectiveScanBackward(torch.autograd.Function):
         reset: Tensor | None,
         on_outputs: Tensor,
         on_final: Tensor,
+        kernel: str,
     ) -> tuple[Tensor, ...]:
         """Gradients of u, delta, A, B, C and the initial state."""
-        return tuple(backward_op(u, delta, A, B, C, entering, reset, on_outputs, on_final))
+        return tuple(backward_op(u, delta, A, B, C, entering, reset, on_outputs, on_final, kernel))
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
@@ -135,6 +144,19 @@ class SelectiveScanBackward(torch.autograd.Function):
     def backward(ctx: Any, *_: Tensor | None) -> tuple[Tensor | None, ...]:
         """Refuse."""
         raise UsageError(NO_GRADIENT)
+
+
+def _choose(kernel: str | None, u: Tensor) -> str:
+    """The kernel asked for, or the fastest that takes `u`; a UsageError where what is asked for does not take it."""
+    if kernel is None:
+        return "cpu" if fused.runs_on_cpu(u) else "chunked"
+    pick(f"kernel of {NAME}", kernel, KERNELS)
+    if kernel in fused.KERNELS and not fused.runs_on_cpu(u):
+        raise UsageError(
+            f"{NAME}: kernel {kernel!r} does not take {u.dtype} on {u.device.type}; it takes float32, float64 and "
+            'bfloat16 on the CPU. Pass kernel="chunked", which takes everything.'
+        )
+    return kernel
 
 
 def _check(

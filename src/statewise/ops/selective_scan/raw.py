@@ -6,17 +6,46 @@ A and the initial state are given in full, (B, E, N), so that the batch is the f
 from torch import Tensor
 
 from statewise.ops.operators import define
-from statewise.ops.selective_scan import chunked
+from statewise.ops.selective_scan import chunked, fused
 
-NO_GRADIENT = """selective_scan: second derivatives are not available: the chunked form's backward has no gradient.
+NO_GRADIENT = """selective_scan: second derivatives are not available: the backward of every form but the loop has none.
 Differentiate the loop: selective_scan(..., kernel="reference")."""
 
 
+def _forward(
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor, reset: Tensor | None, kernel: str
+) -> tuple[Tensor, Tensor, Tensor]:
+    if kernel == "chunked":
+        return chunked.selective_scan(u, delta, A, B, C, initial, reset)
+    return fused.selective_scan(u, delta, A, B, C, initial, reset, kernel)
+
+
+def _backward(
+    u: Tensor,
+    delta: Tensor,
+    A: Tensor,
+    B: Tensor,
+    C: Tensor,
+    entering: Tensor,
+    reset: Tensor | None,
+    grad_outputs: Tensor,
+    grad_final: Tensor,
+    kernel: str,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    arguments = (u, delta, A, B, C, entering, reset, grad_outputs, grad_final)
+    if kernel == "chunked":
+        return chunked.selective_scan_backward(*arguments)
+    return fused.selective_scan_backward(*arguments, kernel)
+
+
 def _fake_forward(
-    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor, reset: Tensor | None
+    u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor, reset: Tensor | None, kernel: str
 ) -> tuple[Tensor, Tensor, Tensor]:
     (batch, length, channels), states = u.shape, A.shape[-1]
-    pieces = -(-length // chunked.piece_length(batch, length, channels, states))
+    if kernel == "chunked":
+        pieces = -(-length // chunked.piece_length(batch, length, channels, states))
+    else:
+        pieces = fused.pieces(length)
     entering = initial.new_empty(batch, pieces, states * channels)
     return u.new_empty(u.shape), initial.new_empty(initial.shape), entering
 
@@ -29,9 +58,9 @@ def _fake_backward(
 
 
 forward_op = define(
-    "selective_scan(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor initial, Tensor? reset) "
+    "selective_scan(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor initial, Tensor? reset, str kernel) "
     "-> (Tensor, Tensor, Tensor)",
-    chunked.selective_scan,
+    _forward,
     _fake_forward,
     no_gradient=NO_GRADIENT,
 )
@@ -39,8 +68,8 @@ forward_op = define(
 
 backward_op = define(
     "selective_scan_backward(Tensor u, Tensor delta, Tensor A, Tensor B, Tensor C, Tensor entering, Tensor? reset, "
-    "Tensor grad_outputs, Tensor grad_final) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
-    chunked.selective_scan_backward,
+    "Tensor grad_outputs, Tensor grad_final, str kernel) -> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)",
+    _backward,
     _fake_backward,
     no_gradient=NO_GRADIENT,
 )
