@@ -15,8 +15,8 @@
 //   G_t += C_t ẏ_t    Ċ_t = Σ_e ẏ_t x_t    Ḃ_t = Σ_e δ_t u_t G_t    u̇ = δ s    δ̇ = u s + Σ_n A M    Ȧ = Σ_t δ M
 //   G_{t-1} = a_t G_t
 //
-// Sixteen channels are worked on together, one for each lane: the sums over states, which every channel has, then never
-// cross lanes. Those over channels, for B and C, do so once for a token, after all channels of a task were added up lane
+// Sixteen channels are worked on together, one for each lane: the sums over a channel's states then never cross lanes.
+// Those over channels, for B and C, do so once for a token, after all channels of a task were added up lane
 // by lane. Where there are few sequences their channels are shared out in groups, whose parts of those sums are added
 // in the end. All this is a function of the shape alone: the number of threads changes no bit.
 
@@ -65,7 +65,7 @@ STATEWISE_INDEPENDENT
   for (int64_t c = 0; c < count; ++c) work(c);
 }
 
-// The channels of a block at the tokens from `first` to `last`, from and to lanes, (P, 16). Lanes beyond the last channel
+// A block's channels at the tokens from `first` to `last`, from and to lanes, (P, 16). Lanes beyond the last channel
 // are zeros: their states stay zeros, and they add nothing to any sum.
 template <typename Stored, typename Number>
 void read_lanes(const Operand<const Stored>& rows, const Block& block, int64_t first, int64_t last, Number* lanes) {
@@ -83,8 +83,8 @@ void write_lanes(const Number* lanes, const Block& block, int64_t first, int64_t
   }
 }
 
-// Asks the cache for a block's channels at a token, well before they are used: rows of other tokens are far apart, which
-// the hardware does not foresee.
+// Asks the cache for a block's channels at a token, well before they are used: rows of other tokens are far apart,
+// which the hardware does not foresee.
 template <typename Element>
 STATEWISE_INLINE void ask_for(const Operand<Element>& rows, const Block& block, int64_t t) {
   prefetch(rows.row(block.batch, t), block.first, block.first + block.count);
@@ -128,7 +128,8 @@ class Piece {
   using Number = computed<Stored>;
 
   Piece(const Place* place, const Sizes& sizes)
-      : sizes_(sizes), u_rows_(place[0]), delta_rows_(place[1]), B_rows_(place[3]), C_rows_(place[4]), u_(sizes.period * kLanes),
+      : sizes_(sizes), u_rows_(place[0]), delta_rows_(place[1]), B_rows_(place[3]), C_rows_(place[4]),
+        u_(sizes.period * kLanes),
         step_(sizes.period * kLanes), driven_(sizes.period * kLanes), in_(sizes.period * sizes.states),
         out_(sizes.period * sizes.states) {}
 
