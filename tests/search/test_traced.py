@@ -54,6 +54,21 @@ def test_the_laws_of_tasks_hold(monkeypatch, task, sizes, answering, law):
     TASK_LAWS[law](answering(task), sizes)
 
 
+@EVERY_FORMAT
+def test_the_laws_of_tasks_catch_a_solver_that_is_wrong(answering):
+    class Wrong(answering):
+        def solve(self, batch):
+            return super().solve(batch).roll(1, dims=1)
+
+    broken = []
+    for law, check in TASK_LAWS.items():
+        try:
+            check(Wrong(Counting(alphabet=2)), (3,))
+        except AssertionError:
+            broken.append(law)
+    assert set(broken) - OF_THE_ANSWER_ALONE
+
+
 @EVERY_CASE
 @EVERY_FORMAT
 def test_a_model_is_asked_for_what_the_solver_writes_and_for_nothing_else(answering, task, size):

@@ -13,6 +13,9 @@ from statewise.core.errors import SearchError, UsageError
 
 T = TypeVar("T")
 
+PRIVATE_USE = 0xE000
+"""The first character that Unicode leaves to whoever uses it."""
+
 
 @dataclass(frozen=True)
 class Words:
@@ -90,9 +93,8 @@ def bytes_as_words(controls: Sequence[str] = ()) -> Words:
     >>> bytes_as_words(["<search>"]).text([104, 105])
     'hi'
     """
-    private_use = 0xE000
     return Words(
-        tuple(map(chr, range(256))) + tuple(chr(private_use + place) for place in range(len(controls))),
+        tuple(map(chr, range(256))) + tuple(chr(PRIVATE_USE + place) for place in range(len(controls))),
         tuple(map(chr, range(256))) + (None,) * len(controls),
         separator="",
     )

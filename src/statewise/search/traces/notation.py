@@ -12,10 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from statewise.search.page import CONTROLS
-from statewise.search.words import Words
-
-PRIVATE_USE = 0xE000
-"""The first character that Unicode leaves to whoever uses it."""
+from statewise.search.words import PRIVATE_USE, Words
 
 
 @dataclass(frozen=True, kw_only=True)

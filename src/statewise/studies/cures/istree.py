@@ -9,6 +9,7 @@ from statewise.models import ModelConfig
 from statewise.runs import Result
 from statewise.runs.findings import Chart, Curve, Findings, Grid, Mark, Published, Quantity
 from statewise.search import ANSWERS
+from statewise.studies.cures.accuracy import accuracy
 from statewise.studies.run_config import EvaluationConfig, RunConfig
 from statewise.studies.study import TOO_SHORT, Study, Trained
 from statewise.tasks import IsTree, Task
@@ -201,14 +202,6 @@ def results_of(scale: str, trained: Trained, kind: Kind, answered: str) -> dict[
     runs = [run_of(scale, kind, answered, sizes) for sizes in SCALES[scale].trained]
     found = (result for run in trained.finished(runs) for result in trained.record(run).results)
     return {result.size: result for result in found}
-
-
-def accuracy(result: Result) -> float:
-    """Of the answer: run freely where there is something to write before it."""
-    if result.free is not None:
-        return result.free.accuracy
-    assert result.sequence_accuracy is not None
-    return result.sequence_accuracy
 
 
 def grid_of(answered: str, measured: Measured) -> Grid:

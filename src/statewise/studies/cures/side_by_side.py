@@ -12,6 +12,7 @@ from statewise.models import ModelConfig
 from statewise.runs import Result
 from statewise.runs.findings import Chart, Curve, Findings, Grid, Published, Quantity
 from statewise.search import ANSWERS
+from statewise.studies.cures.accuracy import accuracy
 from statewise.studies.run_config import EvaluationConfig, RunConfig
 from statewise.studies.study import TOO_SHORT, Study, Trained
 from statewise.tasks import AssociativeRecall, Task
@@ -116,14 +117,6 @@ def reached(results: Sequence[Result]) -> Reached:
         last, size = result, result.size
     searched = 0 if last.free is None else last.free.searched_bits
     return Reached(size, last.state_bits, searched)
-
-
-def accuracy(result: Result) -> float:
-    """Of the answer, run freely where there is something to write before it."""
-    if result.free is not None:
-        return result.free.accuracy
-    assert result.sequence_accuracy is not None
-    return result.sequence_accuracy
 
 
 def read(scale: str, trained: Trained) -> Findings:
