@@ -12,7 +12,10 @@ reads is that of #q + 1 − (t + 3/2) = #q − t − 1/2: positive if #q > t, el
 all other ones are 0.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from statewise.constructions.construction import Construction
 from statewise.constructions.directions import Directions, blank, code_bits, codes, write_table
@@ -55,11 +58,6 @@ def attention(size: int, *, alphabet: int = 4, threshold: int | None = None) -> 
     levels = [count_level(number, digits=digits, length=length) for number in numbers]
     precision = count_precision(digits, length, max(numbers))
     blank(model.to(precision))
-    symbols, answers, thresholds = slice(alphabet), slice(alphabet, alphabet + 2), slice(alphabet + 2, None)
-    write_table(model.embedding, symbols, at["symbol"], symbol)
-    write_table(model.embedding, symbols, at["side"], torch.ones(alphabet, 1))
-    write_table(model.embedding, thresholds, at["side"], -torch.ones(len(levels), 1))
-    write_table(model.embedding, thresholds, at["level"], torch.tensor(levels, dtype=torch.float64)[:, None])
     write_table(model.places, slice(length), at["place"], place_codes(length))
     copy(
         layer(model, 0).mixer,
@@ -70,6 +68,31 @@ def attention(size: int, *, alphabet: int = 4, threshold: int | None = None) -> 
         target=at["before"],
         length=length,
     )
+    write_votes(model, at, symbol, levels, length=length)
+    return Construction(
+        name=NAME,
+        model=model.eval(),
+        task=task,
+        sizes=(1, size),
+        precision=precision,
+        claim=f"two attention layers, one head each, {at.width} channels: O(log n)",
+        source="Wen, Dang, Lyu 2024, arXiv 2402.18510, Theorem 4.6; a sink that weighs t + 3/2 is ours",
+    )
+
+
+def write_votes(model: LanguageModel, at: Directions, symbol: Tensor, levels: Sequence[float], *, length: int) -> None:
+    """The tokens of symbols and thresholds, the COUNT head in layer 2, and the two answers.
+
+    symbol  a code for each, (k, digits)
+    levels  of the thresholds, one after the other
+    length  L, the most tokens
+    """
+    alphabet = len(symbol)
+    symbols, answers, thresholds = slice(alphabet), slice(alphabet, alphabet + 2), slice(alphabet + 2, None)
+    write_table(model.embedding, symbols, at["symbol"], symbol)
+    write_table(model.embedding, symbols, at["side"], torch.ones(alphabet, 1))
+    write_table(model.embedding, thresholds, at["side"], -torch.ones(len(levels), 1))
+    write_table(model.embedding, thresholds, at["level"], torch.tensor(levels, dtype=torch.float64)[:, None])
     count(
         layer(model, 1).mixer,
         0,
@@ -81,12 +104,3 @@ def attention(size: int, *, alphabet: int = 4, threshold: int | None = None) -> 
         length=length,
     )
     write_table(model.head, answers, at["more"], torch.tensor([[-1.0], [1.0]]))
-    return Construction(
-        name=NAME,
-        model=model.eval(),
-        task=task,
-        sizes=(1, size),
-        precision=precision,
-        claim=f"two attention layers, one head each, {at.width} channels: O(log n)",
-        source="Wen, Dang, Lyu 2024, arXiv 2402.18510, Theorem 4.6; a sink that weighs t + 3/2 is ours",
-    )

@@ -9,12 +9,10 @@ proof: the symbol asked for stands once more, at place n, and the threshold's to
 L = N + 2 tokens, k the alphabet.
 """
 
-import torch
-
 from statewise.constructions.construction import Construction
+from statewise.constructions.counting import write_votes
 from statewise.constructions.directions import Directions, code_bits, codes, write_table
-from statewise.constructions.gadgets import count, count_level, count_precision
-from statewise.constructions.heads import layer
+from statewise.constructions.gadgets import count_level, count_precision
 from statewise.constructions.hybrid import SOURCE, claimed, hybrid_model
 from statewise.core.errors import UsageError
 from statewise.tasks import Counting
@@ -44,23 +42,8 @@ def hybrid(size: int, *, alphabet: int = 4, threshold: int | None = None) -> Con
     levels = [count_level(number, digits=digits, length=length) for number in numbers]
     precision = count_precision(digits, length, max(numbers))
     model = hybrid_model(vocabulary, at, back={"before": 1}, precision=precision)
-    symbols, answers, thresholds = slice(alphabet), slice(alphabet, alphabet + 2), slice(alphabet + 2, None)
-    for name in ("symbol", "before"):
-        write_table(model.embedding, symbols, at[name], symbol)
-    write_table(model.embedding, symbols, at["side"], torch.ones(alphabet, 1))
-    write_table(model.embedding, thresholds, at["side"], -torch.ones(len(levels), 1))
-    write_table(model.embedding, thresholds, at["level"], torch.tensor(levels, dtype=torch.float64)[:, None])
-    count(
-        layer(model, 1).mixer,
-        0,
-        query=at["before"],
-        key=at["symbol"],
-        side=at["side"],
-        level=at["level"],
-        target=at["more"],
-        length=length,
-    )
-    write_table(model.head, answers, at["more"], torch.tensor([[-1.0], [1.0]]))
+    write_table(model.embedding, slice(alphabet), at["before"], symbol)
+    write_votes(model, at, symbol, levels, length=length)
     return Construction(
         name=NAME,
         model=model.eval(),
