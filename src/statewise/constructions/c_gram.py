@@ -14,7 +14,10 @@ reads digits of the right sign, of size 2·0.92 − 1 > 0.8 at least. Twice that
 ±1: every sign is the answer's, and code(s) is the code that agrees best.
 """
 
+from collections.abc import Sequence
+
 import torch
+from torch import Tensor
 
 from statewise.constructions.construction import Construction
 from statewise.constructions.directions import Directions, blank, code_bits, codes, write_table
@@ -109,17 +112,36 @@ def gram_model(*, vocabulary: int, gram: int, length: int) -> tuple[LanguageMode
             target=before[back],
             length=length,
         )
+    write_answer(model, at["symbol"], symbol, query=before[:-1], key=before[1:], rank=at["rank"], length=length)
+    return model.eval(), precision
+
+
+def write_answer(
+    model: LanguageModel,
+    piece: slice,
+    symbol: Tensor,
+    *,
+    query: Sequence[slice],
+    key: Sequence[slice],
+    rank: slice,
+    length: int,
+) -> None:
+    """The MATCH head in layer 1 (from 0) that reads the symbol of what was found, and the head that tells it.
+
+    piece   where the symbol of a token lies
+    symbol  a code for each, (k, digits)
+    length  L, the most tokens
+    """
+    # The last token's own symbol stands in the target: what is read must outvote it.
     match(
         layer(model, 1).mixer,
         0,
-        query=before[:-1],
-        key=before[1:],
-        rank=at["rank"],
-        source=at["symbol"],
-        # The last token's own symbol stands in this piece: what is read must outvote it.
-        target=at["symbol"],
+        query=query,
+        key=key,
+        rank=rank,
+        source=piece,
+        target=piece,
         gain=2,
         length=length,
     )
-    write_table(model.head, slice(vocabulary), at["symbol"], symbol)
-    return model.eval(), precision
+    write_table(model.head, slice(len(symbol)), piece, symbol)

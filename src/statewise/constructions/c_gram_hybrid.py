@@ -15,10 +15,10 @@ symbol at least. Ranks are different integers up to L.
 
 import torch
 
+from statewise.constructions.c_gram import write_answer
 from statewise.constructions.construction import Construction
 from statewise.constructions.directions import Directions, code_bits, codes, write_table
-from statewise.constructions.gadgets import match, match_precision
-from statewise.constructions.heads import layer
+from statewise.constructions.gadgets import match_precision
 from statewise.constructions.hybrid import SOURCE, claimed, hybrid_model
 from statewise.core.errors import UsageError
 from statewise.models import LanguageModel
@@ -68,17 +68,13 @@ def gram_model(*, vocabulary: int, gram: int, length: int) -> tuple[LanguageMode
         write_table(model.embedding, slice(vocabulary), at[name], symbol)
     write_table(model.embedding, slice(vocabulary), at["preceded"], torch.ones(vocabulary, 1))
     symbols = [at["symbol"], *(at[name] for name in back)]
-    match(
-        layer(model, 1).mixer,
-        0,
+    write_answer(
+        model,
+        at["symbol"],
+        symbol,
         query=[*symbols[:-1], at["preceded"]],
         key=[*symbols[1:], at["preceded"]],
         rank=at["place"],
-        source=at["symbol"],
-        # The last token's own symbol stands in this piece: what is read must outvote it.
-        target=at["symbol"],
-        gain=2,
         length=length,
     )
-    write_table(model.head, slice(vocabulary), at["symbol"], symbol)
     return model.eval(), precision

@@ -42,7 +42,7 @@ class Traced(Task):
     task: Task
 
     def __post_init__(self) -> None:
-        trace_of(self.task, self.task.size_step)
+        self.trace(self.task.size_step)
 
     @property
     def title(self) -> str:
