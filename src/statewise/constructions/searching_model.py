@@ -23,7 +23,7 @@ All numbers are small integers: float32 is exact, up to 2^24 things counted.
 The recurrences are linear in the state, but minGRU's gates see the token: the paper's linear RNN has none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -95,13 +95,14 @@ def searching_model(table: Table) -> LanguageModel:
     return model.eval()
 
 
-def directions(table: Table) -> Directions:
-    """Where everything lies in the width."""
+def directions(table: Table, **more: int) -> Directions:
+    """Where everything lies in the width; `more` pieces come last."""
     bits = code_bits(table.vocabulary)
     counting = (ONE, STEP, EMPTY) if table.counts or table.comparisons else ()
     return Directions(
         **dict.fromkeys(("token", *table.older, *table.registers), bits),
         **dict.fromkeys((*table.kinds, *table.before, *table.flags, *table.comparisons, *counting), 1),
+        **more,
     )
 
 
@@ -197,11 +198,12 @@ def steps(at: Directions, table: Table) -> list[Relu]:
         for digit in range(digits)
         for sign in (1, -1)
     ]
-    counts = [
-        Relu(*conjunction(at, read(when)), combination(at, **{STEP: float(step)}))
-        for when, step in table.counts.items()
-    ]
-    return [*differences, *counts]
+    return [*differences, *counting(at, table.counts, STEP)]
+
+
+def counting(at: Directions, counts: Mapping[str, int], to: str) -> list[Relu]:
+    """The steps of a counter, each where its condition holds."""
+    return [Relu(*conjunction(at, read(when)), combination(at, **{to: float(step)})) for when, step in counts.items()]
 
 
 def write_counter(mixer: Any, at: Directions) -> None:
@@ -211,18 +213,21 @@ def write_counter(mixer: Any, at: Directions) -> None:
     write_products(mixer, [Product(torch.ones(1), one, combination(at, **{EMPTY: 1.0}))])
 
 
-def writing(at: Directions, table: Table, when: str, write: int | str) -> list[Relu]:
-    """The ReLUs of one rule."""
+def writing(
+    at: Directions, table: Table, when: str, write: int | str, *, to: str = "token", times: float = 2.0
+) -> list[Relu]:
+    """The ReLUs of one rule: so many times the code of what is written is added to a piece."""
     found = []
     for sign, literals in signed(read(when)):
         row, bias = conjunction(at, literals)
         if isinstance(write, int):
-            found.append(Relu(row, bias, combination(at, token=2 * sign * codes(table.vocabulary)[write])))
+            found.append(Relu(row, bias, combination(at, **{to: times * sign * codes(table.vocabulary)[write]})))
             continue
         digits = at["token"].stop
         for digit, side in ((digit, side) for digit in range(digits) for side in (1.0, -1.0)):
             held = combination(at, **{write: side * one_hot(digit, digits)})
-            found.append(Relu(row + held, bias - 1, combination(at, token=2 * sign * side * one_hot(digit, digits))))
+            copied = combination(at, **{to: times * sign * side * one_hot(digit, digits)})
+            found.append(Relu(row + held, bias - 1, copied))
     return found
 
 
