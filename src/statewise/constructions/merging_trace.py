@@ -14,9 +14,9 @@ Every parent is the one thing that is looked up: the last of its records, or the
 
 Length. A step from depth d, to parents that are split in pairs, leaves ⌈d/2⌉, so that with twice the depths of both
 centres as a potential a find from a centre costs at most 1; each of n − 1 joins adds at most 1 to either depth, 4 to
-the potential. Every leaf is found once when it is new, in one step, and the two leaves of the link once more, in at most
-n − 1. Together that is less than 8n steps of 4 tokens, and n − 1 joins of 3: at most 35n tokens with the answer. Of any
-graph they are O(n log n): splitting, linked as it comes (Tarjan and van Leeuwen 1984, J. ACM 31(2)).
+the potential. Every leaf is found once when it is new, in one step, and the two leaves of the link once more, in at
+most n − 1. Together that is less than 8n steps of 4 tokens, and n − 1 joins of 3: at most 35n tokens with the answer.
+Of any graph they are O(n log n): splitting, linked as it comes (Tarjan and van Leeuwen 1984, J. ACM 31(2)).
 
 Source: the O(n log n) tokens of Wen, Dang, Lyu, arXiv 2402.18510, Theorem 5.7, which walks and doubles distances
 instead. Merging is ours.
