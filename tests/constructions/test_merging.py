@@ -98,18 +98,22 @@ def test_it_is_two_recurrent_layers_under_one_of_attention_and_no_state_of_their
     assert f"{recurrent_bits(large.model):,} bits of state" in large.claim
 
 
-def table(size=5):
-    return merging_trees.merging(Merging(IsTree()), size)
+SIZE = 8
+"""Large enough for chains of three vertices, where a parent and a grandparent differ."""
+
+
+def table():
+    return merging_trees.merging(Merging(IsTree()), SIZE)
 
 
 @pytest.fixture(scope="module")
 def examples():
-    return Merging(IsTree()).examples("test", seed=0, start=0, count=60, size=5)
+    return Merging(IsTree()).examples("test", seed=0, start=0, count=12, size=SIZE)
 
 
 @torch.no_grad()
 def mistakes(ledger, batch):
-    answers = ledger_model(ledger, prompt=14, length=batch.tokens.shape[1])[0](batch.tokens)[0].argmax(-1)
+    answers = ledger_model(ledger, prompt=23, length=batch.tokens.shape[1])[0](batch.tokens)[0].argmax(-1)
     return int(((answers != batch.targets) & batch.scored).any(1).sum())
 
 
@@ -138,8 +142,8 @@ def test_every_flag_register_and_counter_is_needed(examples):
 @pytest.mark.parametrize("part", ["first head", "second head", "square", "latest"])
 @torch.no_grad()
 def test_without_what_attention_looks_up_it_fails(part, examples):
-    construction = merging_trees.hybrid(5)
-    assert construction.verify(examples=60).exact
+    construction = merging_trees.hybrid(SIZE)
+    assert construction.verify(examples=24).exact
     attention, gated = layer(construction.model, 2).mixer, layer(construction.model, 1).mixer
     match part:
         case "first head":
@@ -149,16 +153,16 @@ def test_without_what_attention_looks_up_it_fails(part, examples):
         case "square":
             gated.output.weight[:, 2] = 0
         case "latest":
-            digits = construction.task.vocabulary(5).bit_length()
+            digits = construction.task.vocabulary(SIZE).bit_length()
             attention.query_key_value.bias[digits] = 0
-    assert construction.verify(examples=60).mistakes > 0
+    assert construction.verify(examples=24).mistakes > 0
 
 
 def test_beyond_the_prompts_of_float32_it_is_built_in_float64():
     ledger = table()
-    assert ledger_model(ledger, prompt=14, length=200)[1] == torch.float32
+    assert ledger_model(ledger, prompt=23, length=200)[1] == torch.float32
     assert ledger_model(ledger, prompt=2896, length=3000)[1] == torch.float64
-    assert ledger_model(ledger, prompt=14, length=40_000)[1] == torch.float64
+    assert ledger_model(ledger, prompt=23, length=40_000)[1] == torch.float64
 
 
 @pytest.mark.parametrize(
