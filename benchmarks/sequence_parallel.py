@@ -25,12 +25,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from statewise.cli.doctor import other_load
 from statewise.core.dtypes import accumulation_dtype
 from statewise.ops import across_ranks
 from statewise.ops.across_ranks.exchange import LINE_BYTES
 
 B, T, D, H, N = 2, 64, 96, 4, 16
-TIMED = (1, 2**18, 64)
+TIMED = (1, 2**16, 64)
 RUNS = 7
 TOKENS, RANKS, WIDTH = 2**20, 64, 1024
 
@@ -104,18 +105,19 @@ def count_bytes(rank: int, size: int) -> dict[str, tuple[int, int]]:
     return found
 
 
-def time_pieces(rank: int, size: int, shares: tuple[int, ...]) -> list[float]:
-    """Milliseconds of forward and backward of this rank's share of TIMED, from a barrier to the last rank's end."""
+def time_pieces(rank: int, size: int, shares: tuple[int, ...]) -> list[tuple[float, float]]:
+    """Milliseconds of forward and backward of this rank's share of TIMED: of its core, and until the last rank's end."""
     batch, length, channels = TIMED
     tokens = length * shares[rank] // sum(shares)
     gate, candidate = normal(batch, tokens, channels), normal(batch, tokens, channels)
     upstream, times = torch.randn(batch, tokens, channels), []
     for _ in range(RUNS + 2):
         dist.barrier()
-        begin = time.perf_counter()
+        begin, begin_on_core = time.perf_counter(), time.process_time()
         across_ranks.min_gru_scan(gate, candidate)[0].backward(upstream)
+        on_core = time.process_time() - begin_on_core
         dist.barrier()
-        times.append(1e3 * (time.perf_counter() - begin))
+        times.append((1e3 * on_core, 1e3 * (time.perf_counter() - begin)))
         gate.grad = candidate.grad = None
     return times[2:]
 
@@ -171,14 +173,22 @@ def show_million() -> None:
 def show_times() -> None:
     """Two processes against one, in equal pieces and with two thirds of the tokens on rank 0."""
     cases = {"one process": (1,), "two, equal pieces": (1, 1), "two, 2 : 1": (2, 1)}
-    spent = {}
-    for name, shares in cases.items():
+    print(
+        f"\nmin_gru_scan {TIMED}, forward and backward, one thread a process, cores of one machine that share memory."
+    )
+    print(
+        "Medians of the busiest rank: time of its core, and time until the last rank's end, which means something only"
+    )
+    print("on a machine that does nothing else.")
+    if (busy := other_load()) is not None:
+        print(f"warning: {busy}")
+    print(f"{'':20}{'core ms':>10}{'of one':>8}{'wall ms':>10}{'of one':>8}{'by count of scans':>20}")
+    one = None
+    for (name, shares), counted in zip(cases.items(), (1, 1, 2 / 3), strict=True):
         found = together(len(shares), partial(time_pieces, shares=shares))
-        spent[name] = median(max(each) for each in zip(*found, strict=True))
-    print(f"\nmin_gru_scan {TIMED}, forward and backward, one thread a process, cores of one machine that share memory")
-    print(f"{'':22}{'ms':>10}{'of one':>10}{'by count of scans':>20}")
-    for (name, milliseconds), counted in zip(spent.items(), (1, 1, 2 / 3), strict=True):
-        print(f"{name:22}{milliseconds:10.1f}{milliseconds / spent['one process']:10.2f}{counted:20.2f}")
+        on_core, wall = (max(median(run[kind] for run in each) for each in found) for kind in (0, 1))
+        one = one or (on_core, wall)
+        print(f"{name:20}{on_core:10.1f}{on_core / one[0]:8.2f}{wall:10.1f}{wall / one[1]:8.2f}{counted:20.2f}")
 
 
 def main(arguments: list[str]) -> None:

@@ -281,7 +281,8 @@ def without_graph_on_rank_1(rank, group):
 
 def higher_order(rank, group):
     """A graph of the gradient is asked for."""
-    scan_of_ones(group, requires_grad=True).sum().backward(create_graph=True)
+    drive = ones(2, 3, 4, requires_grad=True)
+    torch.autograd.grad(scan_of_ones(group, drive=drive).sum(), drive, create_graph=True)
 
 
 def forward_mode(rank, group):

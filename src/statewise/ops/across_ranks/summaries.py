@@ -125,5 +125,5 @@ def _as_row(values: Tensor) -> Tensor:
 def _as_is(row: Tensor, like: Tensor) -> Tensor:
     """(B, k) real numbers in the shape and dtype of `like`."""
     if like.is_complex():
-        return torch.view_as_complex(row.reshape(*like.shape, 2))
+        return torch.view_as_complex(row.contiguous().reshape(*like.shape, 2))
     return row.reshape(like.shape)
