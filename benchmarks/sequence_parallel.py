@@ -76,14 +76,14 @@ def members() -> dict[str, tuple[Callable[[], Tensor], int, int, torch.dtype]]:
 
 
 def bytes_left() -> int:
-    """What this process's TCP sockets have sent, as the kernel counts it (tcpi_bytes_sent of Linux's TCP_INFO)."""
+    """What arrived of what this process's TCP sockets sent, as the kernel counts it: tcpi_bytes_acked of TCP_INFO."""
     total = 0
     for entry in Path("/proc/self/fd").iterdir():
         if entry.is_symlink() and str(entry.readlink()).startswith("socket:"):
             with socket.socket(fileno=os.dup(int(entry.name))) as open_socket:
                 if open_socket.family in (socket.AF_INET, socket.AF_INET6) and open_socket.type == socket.SOCK_STREAM:
                     information = open_socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 512)
-                    total += struct.unpack_from("Q", information, 200)[0]
+                    total += struct.unpack_from("Q", information, 120)[0]
     return total
 
 
@@ -106,7 +106,7 @@ def count_bytes(rank: int, size: int) -> dict[str, tuple[int, int]]:
 
 
 def time_pieces(rank: int, size: int, shares: tuple[int, ...]) -> list[tuple[float, float]]:
-    """Milliseconds of forward and backward of this rank's share of TIMED: of its core, and until the last rank's end."""
+    """Milliseconds of forward and backward of a share of TIMED: of this rank's core, and until the last rank's end."""
     batch, length, channels = TIMED
     tokens = length * shares[rank] // sum(shares)
     gate, candidate = normal(batch, tokens, channels), normal(batch, tokens, channels)
