@@ -81,6 +81,7 @@ def test_nothing_crosses_a_reset_on_a_later_rank(answers):
     assert second["states"][:, 0].isnan().all()
     assert second["states"][0, 1:, 0].tolist() == [1, 2]
     assert (second["final"] == 2).all()
+    assert (second["after nan"] == 2).all()
     assert_same_bits("final", first["final"], second["final"])
     assert second["gradient"][0, :, 0].tolist() == [0, 2, 1]
     assert first["gradient"][0, :, 0].tolist() == [2, 2, 1]

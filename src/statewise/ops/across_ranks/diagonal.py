@@ -98,8 +98,7 @@ class Gated(Diagonal):
         """See `Recurrence`."""
         product = torch.ones_like(*self.empty(inputs), dtype=accumulation_dtype(inputs[0].dtype))
         for block in _blocks(inputs):
-            decay, _ = self.gates.decay_and_drive(*(each.to(product.dtype) for each in block))
-            product *= decay.prod(1)
+            product *= self.gates.decay(*(each.to(product.dtype) for each in block)).prod(1)
         return (product,)
 
     def run(self, inputs: Tensors, state: Tensors, reset: Tensor | None) -> Piece:
