@@ -180,7 +180,7 @@ def cases(count: int) -> list[Case]:
     if count in LONG:
         table += [Case(name, torch.float64, LONG[count], False, True, "both") for name in MEMBERS]
         table.append(Case("linear_scan", torch.float32, LONG[count], False, True, "both"))
-        # Without an initial state: its weight beside such scores is nothing, its gradient a difference of equal numbers.
+        # Without an initial state, whose gradient beside such scores is a difference of equal numbers.
         table.append(Case("softmax_scan", torch.float64, lengths, False, False, "both", scale=300.0))
     return table
 
