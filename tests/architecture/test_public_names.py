@@ -16,9 +16,12 @@ PUBLIC = {
         "gather_states", "left_padding_reset", "load_state", "move_state", "save_state", "state_bits",
     ],
     "statewise.ops": [
-        "Choice", "SoftmaxState", "WKVState", "available_kernels", "choose_kernel", "delta_scan", "linear_scan",
-        "matrix_scan", "min_gru_scan", "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed", "selective_scan",
-        "slstm_scan", "softmax_scan", "wkv",
+        "Choice", "SoftmaxState", "WKVState", "across_ranks", "available_kernels", "choose_kernel", "delta_scan",
+        "linear_scan", "matrix_scan", "min_gru_scan", "min_gru_scan_packed", "min_lstm_scan", "min_lstm_scan_packed",
+        "selective_scan", "slstm_scan", "softmax_scan", "wkv",
+    ],
+    "statewise.ops.across_ranks": [
+        "linear_scan", "min_gru_scan", "min_lstm_scan", "selective_scan", "softmax_scan", "wkv",
     ],
     "statewise.tasks": [
         "AssociativeRecall", "Batch", "BucketSort", "CGramRetrieval", "Copy", "Counting", "CycleNavigation",

@@ -1,5 +1,6 @@
 """Recurrences as functions with gradients: one folder each, a slow definition and fast twins behind one door."""
 
+from statewise.ops import across_ranks
 from statewise.ops.choice import Choice, available_kernels, choose_kernel
 from statewise.ops.delta_scan import delta_scan
 from statewise.ops.gated_scan import min_gru_scan, min_gru_scan_packed, min_lstm_scan, min_lstm_scan_packed
@@ -14,6 +15,7 @@ __all__ = [
     "Choice",
     "SoftmaxState",
     "WKVState",
+    "across_ranks",
     "available_kernels",
     "choose_kernel",
     "delta_scan",

@@ -36,6 +36,10 @@ class Gates(ABC):
         return ACTIVATIONS.index(self.activation)
 
     @abstractmethod
+    def decay(self, *inputs: Tensor) -> Tensor:
+        """a_t alone."""
+
+    @abstractmethod
     def decay_and_drive(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """a_t and b_t of h_t = a_t h_{t−1} + b_t, from the pre-activations."""
 
@@ -55,11 +59,15 @@ class MinGru(Gates):
     kernel: ClassVar[str] = "min_gru_scan"
     inputs: ClassVar[tuple[str, ...]] = ("gate", "candidate")
 
+    def decay(self, *inputs: Tensor) -> Tensor:
+        """See `Gates`."""
+        # σ(−k) rather than 1 − σ(k): exact where the gate saturates.
+        return torch.sigmoid(-inputs[0])
+
     def decay_and_drive(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """See `Gates`."""
         gate, candidate = inputs
-        # σ(−k) rather than 1 − σ(k): exact where the gate saturates.
-        return torch.sigmoid(-gate), torch.sigmoid(gate) * activate(candidate, self.activation)
+        return self.decay(gate), torch.sigmoid(gate) * activate(candidate, self.activation)
 
     def gradients(self, *inputs: Tensor, on_decay: Tensor, on_drive: Tensor) -> tuple[Tensor, ...]:
         """See `Gates`."""
@@ -85,6 +93,10 @@ class MinLstm(Gates):
     def option(self) -> int:
         """See `Gates`."""
         return super().option + len(ACTIVATIONS) * self.normalise
+
+    def decay(self, *inputs: Tensor) -> Tensor:
+        """See `Gates`."""
+        return self._shares(*inputs[:2])[0]
 
     def decay_and_drive(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         """See `Gates`."""

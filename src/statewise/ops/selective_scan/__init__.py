@@ -70,8 +70,8 @@ def selective_scan(
     >>> outputs.flatten().tolist(), final.tolist()
     ([1.0, 2.0, 3.0], [[[3.0]]])
     """
-    _check(u, delta, A, B, C, initial, reset)
-    form = _choose(kernel, u)
+    require_selective_scan(u, delta, A, B, C, initial, reset)
+    form = choose_form(kernel, u)
     if form == "reference":
         return reference.selective_scan(u, delta, A, B, C, initial, reset)
     state = reference.empty_state(u, A) if initial is None else initial
@@ -146,7 +146,7 @@ class SelectiveScanBackward(torch.autograd.Function):
         raise UsageError(NO_GRADIENT)
 
 
-def _choose(kernel: str | None, u: Tensor) -> str:
+def choose_form(kernel: str | None, u: Tensor) -> str:
     """The kernel asked for, or the fastest that takes `u`; a UsageError where what is asked for does not take it."""
     if kernel is None:
         return "cpu" if fused.runs_on_cpu(u) else "chunked"
@@ -159,7 +159,7 @@ def _choose(kernel: str | None, u: Tensor) -> str:
     return kernel
 
 
-def _check(
+def require_selective_scan(
     u: Tensor, delta: Tensor, A: Tensor, B: Tensor, C: Tensor, initial: Tensor | None, reset: Tensor | None
 ) -> None:
     """Raise a UsageError unless the arguments fit together."""

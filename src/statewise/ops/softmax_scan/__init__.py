@@ -61,7 +61,7 @@ def softmax_scan(
     >>> outputs.flatten().tolist(), state.denominator.item()
     ([1.0, 2.0], 2.0)
     """
-    _check(score, value, initial, reset, kernel)
+    require_softmax_scan(score, value, initial, reset, kernel)
     state = SoftmaxState(*reference.empty(score, value)) if initial is None else initial
     outputs, *final, _, _ = apply_in_reverse(NAME, NAME, SoftmaxScan, score, value, *state, reset, kernel)
     return outputs, SoftmaxState(*final)
@@ -149,7 +149,7 @@ class SoftmaxScanBackward(torch.autograd.Function):
         raise UsageError(NO_GRADIENT)
 
 
-def _check(
+def require_softmax_scan(
     score: Tensor, value: Tensor, initial: SoftmaxState | None, reset: Tensor | None, kernel: str | None
 ) -> None:
     """Raise a UsageError unless the arguments fit together."""

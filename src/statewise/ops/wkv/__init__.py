@@ -61,12 +61,12 @@ def wkv(
     >>> outputs.flatten().tolist(), state.denominator.item()
     ([1.0, 2.0], 2.0)
     """
-    _check(decay, bonus, key, value, initial, reset)
+    require_wkv(decay, bonus, key, value, initial, reset)
     form = FORMS["scans"] if kernel is None else pick(f"kernel of {NAME}", kernel, FORMS)
     return form(decay, bonus, key, value, initial, reset)
 
 
-def _check(
+def require_wkv(
     decay: Tensor, bonus: Tensor, key: Tensor, value: Tensor, initial: WKVState | None, reset: Tensor | None
 ) -> None:
     """Raise a UsageError unless the arguments fit together."""
