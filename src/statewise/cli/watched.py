@@ -42,5 +42,5 @@ def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, kee
 
 
 def status_of(records: list[Record]) -> int:
-    """The exit status: 1 where a run crashed."""
-    return 0 if not any(record.status == "crashed" for record in records) else 1
+    """The exit status: 1 where a run crashed or failed."""
+    return 0 if all(record.conclusive for record in records) else 1
