@@ -14,13 +14,16 @@ from statewise.models import ModelConfig
 from statewise.runs import RunStore, folder
 from statewise.studies import execute, run_all
 from statewise.training import checkpoint_files
-from studies.test_resume import Listener, assert_as_if_left_alone, checkpoints, left_alone, run
+from studies.interrupted import Listener, assert_as_if_left_alone, checkpoints, left_alone, short_run
 from studies.victims import EXECUTE
-
-__all__ = ["run"]
 
 SIZE = 2**20
 """Bytes of the small disk."""
+
+
+@pytest.fixture
+def run():
+    return short_run()
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,5 @@
 """Killed at any moment and started again, a run ends with the weights and the metrics of one that was left alone."""
 
-import json
 import multiprocessing
 import random
 import signal
@@ -9,15 +8,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from statewise.core.config import to_plain
-from statewise.models import ModelConfig
 from statewise.runs import RunStore
-from statewise.studies import EvaluationConfig, execute, keeper, run_all
-from statewise.tasks import IndexLookup
+from statewise.studies import execute, keeper, run_all
 from statewise.training import loop
 from statewise.training.checkpoint_files import CheckpointFiles
+from studies.interrupted import Listener, assert_as_if_left_alone, checkpoints, left_alone, short_run
 from studies.victims import ONCE, PLACES, carry_out
 
 TIMES = {place: (1,) if place in ONCE else (1, 3) for place in PLACES}
@@ -26,31 +23,9 @@ PATIENCE = 120
 """Seconds for a process of a second, on a machine that has other things to do."""
 
 
-@pytest.fixture(scope="module")
-def processes():
-    """Processes that are forked from one in which everything is imported and nothing has run."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["statewise.studies"])
-    return context
-
-
 @pytest.fixture
-def run(make_run):
-    """A run with every kind of measurement, of a part of a second."""
-    return replace(
-        make_run(seed=5, sizes=(4, 8), steps=17, evaluate_every=5, solved_at=None),
-        task=IndexLookup(alphabet=4, queries=3).identity(),
-        model=ModelConfig(vocabulary=64, width=4, stack="mingru+attention", positions="learned", max_length=32),
-        evaluation=EvaluationConfig(sizes=(4, 6, 8), examples=24, strings=16),
-    )
-
-
-class Listener(list):
-    def write(self, event):
-        self.append(event)
-
-    def notes(self):
-        return [event.text for event in self if type(event).__name__ == "Noted"]
+def run():
+    return short_run()
 
 
 @pytest.fixture(autouse=True)
@@ -59,6 +34,14 @@ def _one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """Processes that are forked from one in which everything is imported and nothing has run."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["statewise.studies"])
+    return context
 
 
 def start(processes, run, root, **options):
@@ -72,35 +55,6 @@ def killed(processes, run, root, **options):
     process = start(processes, run, root, **options)
     process.join(PATIENCE)
     assert process.exitcode == -signal.SIGKILL
-
-
-def left_alone(run, tmp_path):
-    """The record and the weights of a run that nothing interrupts."""
-    store = RunStore(tmp_path / "alone")
-    return execute(run, store, Listener()), load_file(store.root / run.name / "model.safetensors")
-
-
-def assert_as_if_left_alone(run, root, alone):
-    """The finished run in `root` is bit by bit the other, and has no double events."""
-    record, weights = alone
-    folder = root / run.name
-    assert {path.name for path in root.iterdir()} == {run.name}
-    assert {path.name for path in folder.iterdir()} >= {
-        "config.json", "events.jsonl", "model.safetensors", "record.json",
-    }  # fmt: skip
-    assert not (folder / "checkpoint").exists()
-    found = RunStore(root).find(run.name)
-    assert (found.status, found.because, found.facts) == (record.status, record.because, record.facts)
-    assert found.results == record.results
-    for cost in ("steps", "tokens", "budget"):
-        assert found.training[cost] == record.training[cost]
-    ours = load_file(folder / "model.safetensors")
-    assert ours.keys() == weights.keys()
-    assert all(torch.equal(ours[name], tensor) for name, tensor in weights.items())
-    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
-    evaluated = [(event["step"], event["size"]) for event in events if event["event"] == "evaluated"]
-    assert evaluated == [(5, 8), (10, 8), (15, 8)]
-    assert [event["event"] for event in events].count("finished") == 1
 
 
 @pytest.mark.parametrize(("place", "count"), [(place, count) for place in PLACES for count in TIMES[place]])
@@ -143,10 +97,6 @@ def test_what_was_measured_last_is_measured_again_without_training(processes, ru
     assert record.training["resumed_at"] == [17]
     monkeypatch.undo()
     assert_as_if_left_alone(run, root, left_alone(run, tmp_path))
-
-
-def checkpoints(root, run):
-    return CheckpointFiles(root / f".partial-{run.name}" / "checkpoint", every=0).paths()
 
 
 def test_of_a_damaged_checkpoint_the_one_before_it_is_used(processes, run, tmp_path):

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from statewise.core.errors import RunError
@@ -47,8 +48,9 @@ class Lock:
             os.close(descriptor)
             return False
         self.descriptor = descriptor
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        with suppress(OSError):  # where the disk is full the lock holds as well, without a name on it
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         return True
 
     @property
