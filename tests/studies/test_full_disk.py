@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from statewise.core import disk
+from statewise.core.events import Evaluated
 from statewise.models import ModelConfig
 from statewise.runs import RunStore, folder
 from statewise.studies import execute, run_all
@@ -118,13 +119,11 @@ def test_a_real_disk_that_fills_up(run, small_disk, tmp_path, watcher, leaving):
     """Another program takes the space while this one trains: at once, or all but a little of it."""
     run = replace(run, model=replace(run.model, width=24))
     store = RunStore(small_disk / "runs", checkpoint_every=0)
-    step = [0]
 
     class Greedy(type(watcher)):
         def event(self, run, event):
             super().event(run, event)
-            step[0] += 1
-            if step[0] == 2:
+            if isinstance(event, Evaluated) and event.step == 5:
                 fill(small_disk, leaving=leaving)
 
     (record,) = run_all([run], store, Greedy(), workers=1)
