@@ -18,8 +18,8 @@ PATIENCE = 300
 def command(output, corpus):
     return [
         sys.executable, "-m", "statewise", "train", "text", "--file", str(corpus), "--models", "mingru",
-        "--steps", "40", "--width", "16", "--depth", "1", "--sizes", "32", "--batch-size", "2", "--checkpoint-every", "0.01s",
-        "--output", str(output),
+        "--steps", "40", "--width", "16", "--depth", "1", "--sizes", "32", "--batch-size", "2",
+        "--checkpoint-every", "0.01s", "--output", str(output),
     ]  # fmt: skip
 
 
