@@ -86,3 +86,22 @@ class Lock:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process is at a folder. Makes nothing, and where there is no lock nobody is.
+
+    >>> is_held(Path("no such folder"))
+    False
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in HELD
+    finally:
+        os.close(descriptor)
+    return False
