@@ -100,6 +100,18 @@ def test_what_was_measured_last_is_measured_again_without_training(processes, ru
     assert_as_if_left_alone(run, root, left_alone(run, tmp_path))
 
 
+def test_what_was_written_down_is_only_moved(processes, run, tmp_path, monkeypatch):
+    """Its checkpoint is gone by then, so all would have to be done again."""
+    root = tmp_path / "runs"
+    killed(processes, run, root, at=("when the folder is moved", 1))
+    assert checkpoints(root, run) == []
+    monkeypatch.setattr(loop, "one_step", None)
+    record = execute(run, RunStore(root), Listener())
+    assert record == RunStore(root).find(run.name)
+    monkeypatch.undo()
+    assert_as_if_left_alone(run, root, left_alone(run, tmp_path))
+
+
 def test_of_a_damaged_checkpoint_the_one_before_it_is_used(processes, run, tmp_path):
     root = tmp_path / "runs"
     killed(processes, run, root, at=("before a step", 10))

@@ -27,6 +27,7 @@ PLACES = {
     "when the weights are saved": (EXECUTE, "save_model"),
     "when the record is written": (RunFolder, "finish"),
     "before the folder is moved": (RunFolder, "_publish"),
+    "when the folder is moved": (Path, "rename"),
     "after the folder was moved": (Lock, "release"),
 }
 """Where a process can be killed: functions that are called there."""
@@ -35,6 +36,7 @@ ONCE = {
     "when the weights are saved",
     "when the record is written",
     "before the folder is moved",
+    "when the folder is moved",
     "after the folder was moved",
 }
 
