@@ -58,7 +58,7 @@ PUBLIC = {
         "CONSTRUCTIONS", "Construction", "FoundAttention", "Verification", "build", "from_gated_lru",
         "load_construction", "save", "to_gated_lru",
     ],
-    "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
+    "statewise.training": ["Checkpoint", "Keeper", "Outcome", "Score", "TrainingConfig", "evaluate", "train"],
     "statewise.studies": [
         "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",
         "run_all",

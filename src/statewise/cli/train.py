@@ -8,7 +8,7 @@ from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
-from statewise.cli.watched import run_watched
+from statewise.cli.watched import EVERY, run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
 from statewise.runs import Record
@@ -33,10 +33,18 @@ class Train(Comparison):
     """Folder of run folders."""
     keep_memory: bool = True
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
+    checkpoint_every: str = EVERY
+    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        records = run_watched(self.plan(), self.output, workers=1, keep_memory=self.keep_memory)
+        records = run_watched(
+            self.plan(),
+            self.output,
+            workers=1,
+            keep_memory=self.keep_memory,
+            checkpoint_every=self.checkpoint_every,
+        )
         out = console()
         out.print(render(summarise(records)))
         for record in records:

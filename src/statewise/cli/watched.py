@@ -5,11 +5,16 @@ from pathlib import Path
 import torch
 
 from statewise.cli.progress import watch
+from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError
 from statewise.core.optional import require
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
+from statewise.runs.store import SECONDS_BETWEEN_CHECKPOINTS
 from statewise.studies import RunConfig, run_all
+
+EVERY = f"{SECONDS_BETWEEN_CHECKPOINTS:g}s"
+"""Time between two checkpoints where nobody says another."""
 
 
 def check_workers(command: str, workers: int | None) -> None:
@@ -24,10 +29,17 @@ def check_page() -> None:
         require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
 
 
-def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool) -> list[Record]:
+def run_watched(
+    plan: list[RunConfig],
+    output: Path,
+    *,
+    workers: int | None,
+    keep_memory: bool,
+    checkpoint_every: str = EVERY,
+) -> list[Record]:
     """Run a plan with progress shown; on an interrupt say what is finished and where."""
     prepare = keep_freed_memory if keep_memory else None
-    store = RunStore(output)
+    store = RunStore(output, checkpoint_every=seconds_of(checkpoint_every))
     store.check_writable()
     watcher = watch(len(plan))
     try:
@@ -42,5 +54,5 @@ def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, kee
 
 
 def status_of(records: list[Record]) -> int:
-    """The exit status: 1 where a run crashed."""
-    return 0 if not any(record.status == "crashed" for record in records) else 1
+    """The exit status: 1 where a run crashed or failed."""
+    return 0 if all(record.conclusive for record in records) else 1
