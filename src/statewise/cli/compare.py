@@ -5,6 +5,7 @@ from pathlib import Path
 
 from statewise.cli.console import console
 from statewise.cli.find_limit import find_limits
+from statewise.cli.tracking import Tracking
 from statewise.cli.watched import check_page, check_workers, run_watched, status_of
 from statewise.core.errors import UsageError
 from statewise.report import conclusions, limit_sentence, render, render_limits, summarise, write_page
@@ -14,7 +15,7 @@ from statewise.studies import Comparison, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(Comparison):
+class Compare(Tracking, Comparison):
     """Train models on tasks with several seeds; print a table, write an HTML report, end with a verdict.
 
     Finished runs are kept and not run again. Without tasks: index lookup and parity, attention against
@@ -74,4 +75,4 @@ class Compare(Comparison):
         return status_of(records)
 
     def _trained(self, plan: list[RunConfig]) -> list[Record]:
-        return run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)
+        return run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory, sinks=self.makers())

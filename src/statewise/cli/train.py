@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
+from statewise.cli.tracking import Tracking
 from statewise.cli.watched import run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
@@ -19,7 +20,7 @@ SAMPLE_PROMPT = b"\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Comparison):
+class Train(Tracking, Comparison):
     """Train on a task and keep the model; for text, print the loss in nats per byte and a sample."""
 
     tasks: Positional[tuple[str, ...]]
@@ -36,7 +37,7 @@ class Train(Comparison):
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        records = run_watched(self.plan(), self.output, workers=1, keep_memory=self.keep_memory)
+        records = run_watched(self.plan(), self.output, workers=1, keep_memory=self.keep_memory, sinks=self.makers())
         out = console()
         out.print(render(summarise(records)))
         for record in records:

@@ -1,11 +1,13 @@
 """What the commands that train have in common: what is checked before, and runs with their progress shown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 
 from statewise.cli.progress import watch
 from statewise.core.errors import UsageError
+from statewise.core.listeners import SinkMaker
 from statewise.core.optional import require
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
@@ -24,10 +26,17 @@ def check_page() -> None:
         require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
 
 
-def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool) -> list[Record]:
+def run_watched(
+    plan: list[RunConfig],
+    output: Path,
+    *,
+    workers: int | None,
+    keep_memory: bool,
+    sinks: Sequence[SinkMaker] = (),
+) -> list[Record]:
     """Run a plan with progress shown; on an interrupt say what is finished and where."""
     prepare = keep_freed_memory if keep_memory else None
-    store = RunStore(output)
+    store = RunStore(output, sinks=sinks)
     store.check_writable()
     watcher = watch(len(plan))
     try:

@@ -37,7 +37,10 @@ class Evaluated:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """Emitted once, last. `status` is finished or diverged, and `because` says why."""
+    """Emitted once, last. `status` is finished or diverged, and `because` says why.
+
+    Sinks of the user's own also hear of runs that crashed or were interrupted.
+    """
 
     step: int
     status: str
@@ -45,14 +48,21 @@ class Finished:
     seconds: float
 
 
-Event = Progress | Evaluated | Finished
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """Something about a run that its user should know, in words: where it goes on, or why it starts over."""
+
+    text: str
+
+
+Event = Progress | Evaluated | Finished | Noted
 
 
 class Sink(Protocol):
     """Whoever listens to a run."""
 
     def write(self, event: Event) -> None:
-        """Take one event. An exception here ends the run."""
+        """Take one event. An exception ends the run, unless `statewise.core.listeners` stands between."""
 
 
 class Tee:

@@ -23,6 +23,7 @@ from typing import Any
 from statewise.core.config import digest, from_plain, to_plain
 from statewise.core.errors import RunError, UsageError
 from statewise.core.events import Event
+from statewise.core.listeners import SinkMaker
 from statewise.runs.record import FORMAT, STATUSES, Record
 
 RECORD, CONFIG, EVENTS, MODEL = "record.json", "config.json", "events.jsonl", "model.safetensors"
@@ -49,6 +50,8 @@ def read_record(folder: Path) -> Record:
 class RunStore:
     """The runs below one folder.
 
+    sinks  makers of sinks, called for each run that begins and told what it says; no part of any run's identity
+
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as root:
     ...     store = RunStore(Path(root))
@@ -58,8 +61,9 @@ class RunStore:
     ['an example']
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, sinks: Sequence[SinkMaker] = ()) -> None:
         self.root = root
+        self.sinks = tuple(sinks)
 
     def check_writable(self) -> None:
         """Make the folder, and raise a UsageError where it cannot be made or written."""

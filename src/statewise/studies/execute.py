@@ -8,7 +8,9 @@ import torch
 
 from statewise.capacity import count_state_bits, read_index_lookup
 from statewise.constructions import build
-from statewise.core.events import Sink, Tee
+from statewise.core.config import to_plain
+from statewise.core.events import Noted, Sink, Tee
+from statewise.core.listeners import RunInfo, listening
 from statewise.core.random import child_seed, seeded
 from statewise.mixers import find_mixer
 from statewise.models import Backbone, LanguageModel, VectorModel, build_model, save_model
@@ -31,8 +33,12 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     """
     task = from_identity(config.task)
     model = initial_model(config)
-    with store.begin(config) as folder:
-        outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink))
+    about = RunInfo(name=config.name, title=config.title, config=to_plain(config), root=store.root)
+    with (
+        store.begin(config) as folder,
+        listening(store.sinks, about, note=lambda text: sink.write(Noted(text=text))) as listeners,
+    ):
+        outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink, listeners))
         record = Record(
             config=folder.config,
             status=outcome.status,

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -163,9 +162,7 @@ class Pool:
 
     def _start(self, run: RunConfig) -> Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(
-            target=serve, args=(theirs, self.store.root, self.threads, self.prepare), daemon=True
-        )
+        process = self.context.Process(target=serve, args=(theirs, self.store, self.threads, self.prepare), daemon=True)
         with interrupts_held():
             process.start()
         theirs.close()
@@ -222,12 +219,13 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(pipe: "Connection[Any, Any]", root: Path, threads: int, prepare: Callable[[], object] | None = None) -> None:
+def serve(
+    pipe: "Connection[Any, Any]", store: RunStore, threads: int, prepare: Callable[[], object] | None = None
+) -> None:
     """A worker's life: take runs, send events and records back."""
     torch.set_num_threads(threads)
     if prepare is not None:
         prepare()
-    store = RunStore(root)
     parent = os.getppid()
     while os.getppid() == parent:
         try:
