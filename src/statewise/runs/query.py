@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from statewise.core.errors import UsageError, pick
+from statewise.core.errors import RunError, UsageError, pick
 from statewise.core.optional import require
 from statewise.runs import tables
 from statewise.runs.names import NAME, UNFINISHED, folders_in
@@ -192,9 +192,7 @@ def tables_over(root: Path) -> Iterator[Tables]:
         connection.create_function(
             "labels_of", labels_of, ["VARCHAR"], "STRUCT(task VARCHAR, model VARCHAR)", exception_handling="return_null"
         )
-        connection.execute(
-            tables.READ_FILES, {"globs": [inside(root, "*", RECORD), inside(root, ".partial-*", CONFIG)]}
-        )
+        read_files(connection, duckdb.Error, root)
         connection.execute(tables.READ_RECORDS, {"shape": json.dumps(tables.RECORD)})
         connection.execute(
             tables.KEEP_WHOLE,
@@ -212,6 +210,21 @@ def tables_over(root: Path) -> Iterator[Tables]:
         whole = {name for (name,) in connection.execute("SELECT folder FROM runs").fetchall()}
         passed_over = Counter(kind for name in folders if name not in whole and (kind := kind_of(name)))
         yield Tables(connection, duckdb.Error, passed_over)
+
+
+def read_files(connection: Any, errors: type[Exception], root: Path) -> None:
+    """Read every record and the configurations of unfinished runs.
+
+    A folder that is renamed or removed between being found and being read fails all; it is looked for again.
+    """
+    globs = {"globs": [inside(root, "*", RECORD), inside(root, ".partial-*", CONFIG)]}
+    for last in (False, False, True):
+        try:
+            connection.execute(tables.READ_FILES, globs)
+            return
+        except errors as error:
+            if last:
+                raise RunError(f"runs in {root} cannot be read: {first_line(error)}") from None
 
 
 def labels_of(config: str) -> dict[str, str]:
