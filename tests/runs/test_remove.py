@@ -124,17 +124,17 @@ def test_a_folder_that_cannot_be_renamed_stays_as_it_is(root, monkeypatch):
     whole = left(root / name)
 
     def refuse(path, target):
-        raise PermissionError(13, "Permission denied")
+        raise PermissionError(13, "Permission denied", str(path))
 
     monkeypatch.setattr(Path, "rename", refuse)
     with pytest.raises(RunError, match=f"^{root / name} cannot be removed: Permission denied$"):
         remove(removable(root, [name]))
     assert left(root / name) == whole
+    assert left(root) == [name]
 
 
-def test_what_a_killed_removal_left_goes_with_the_next_and_what_a_living_one_is_at_stays(root):
+def test_what_a_killed_removal_left_goes_with_the_next(root):
     name = keep(root)
-    for process in (GONE, os.getppid()):
-        (root / f".removed-0123456789abcdef-{process}" / "checkpoint").mkdir(parents=True)
+    (root / f".removed-0123456789abcdef-{GONE}" / "checkpoint").mkdir(parents=True)
     remove(removable(root, [name]))
-    assert left(root) == [f".removed-0123456789abcdef-{os.getppid()}"]
+    assert left(root) == []

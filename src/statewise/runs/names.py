@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from statewise.core.errors import UsageError, suggestion
+from statewise.runs.store import another_lives
 
 NAME = re.compile(r"[0-9a-f]{16}")
 """A run's name: `statewise.core.config.digest` of its configuration."""
@@ -26,6 +27,12 @@ def folders_in(root: Path) -> list[str]:
             return sorted(entry.name for entry in entries if entry.is_dir() and entry.name != TENSORBOARD)
     except OSError as error:
         raise UsageError(f"there are no runs in {root}: {error.strerror}; name their folder with --folder") from None
+
+
+def in_progress(folder: Path) -> bool:
+    """Whether a living process is at the run of this unfinished folder, as far as this machine can see."""
+    match = UNFINISHED.fullmatch(folder.name)
+    return match is not None and another_lives(match[2])
 
 
 def find_name(root: Path, beginning: str) -> str:

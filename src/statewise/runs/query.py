@@ -19,9 +19,9 @@ from typing import Any
 from statewise.core.errors import RunError, UsageError, pick
 from statewise.core.optional import require
 from statewise.runs import tables
-from statewise.runs.names import NAME, UNFINISHED, folders_in
+from statewise.runs.names import NAME, UNFINISHED, folders_in, in_progress
 from statewise.runs.record import FORMAT, STATUSES, model_of_run, task_of_run
-from statewise.runs.store import CONFIG, MODEL, RECORD, another_lives
+from statewise.runs.store import CONFIG, MODEL, RECORD
 
 COLUMNS = (*tables.OF_RUN, *tables.OF_SIZE)
 ALL_STATUSES = (*STATUSES, "running", "interrupted")
@@ -187,7 +187,7 @@ def tables_over(root: Path) -> Iterator[Tables]:
     """The tables over the runs in `root`."""
     duckdb = require("duckdb", extra="report", purpose="a question about many runs")
     folders = folders_in(root)
-    numbers = {name: match[2] for name in folders if (match := UNFINISHED.fullmatch(name))}
+    unfinished = [name for name in folders if UNFINISHED.fullmatch(name)]
     with duckdb.connect(config=OFFLINE) as connection:
         connection.create_function(
             "labels_of", labels_of, ["VARCHAR"], "STRUCT(task VARCHAR, model VARCHAR)", exception_handling="return_null"
@@ -200,9 +200,9 @@ def tables_over(root: Path) -> Iterator[Tables]:
                 "shape": json.dumps(tables.CONFIG),
                 "format": FORMAT,
                 "statuses": list(STATUSES),
-                "folders": [name for name in folders if NAME.fullmatch(name)] + list(numbers),
+                "folders": [name for name in folders if NAME.fullmatch(name)] + unfinished,
                 "unfinished": UNFINISHED.pattern,
-                "running": [name for name, number in numbers.items() if another_lives(number)],
+                "running": [name for name in unfinished if in_progress(root / name)],
                 "models": inside(root, "*", MODEL),
             },
         )

@@ -1,17 +1,16 @@
 """Removing runs: nothing but folders directly below the folder of runs that bear a run's name, and whole or not at all.
 
 A folder is renamed first and deleted then, so that no reader meets half of a run. What a killed removal left under
-`.removed-<name>-<pid>/` goes with the next one.
+`.removed-…` goes with the next one.
 """
 
-import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from statewise.core.errors import RunError, UsageError
-from statewise.runs.names import NAME, UNFINISHED, folders_in, offer, offered
-from statewise.runs.store import another_lives
+from statewise.runs.names import NAME, UNFINISHED, folders_in, in_progress, offer, offered
 
 REMOVED = ".removed-"
 
@@ -34,7 +33,7 @@ def folders_of(root: Path, name: str, folders: Sequence[str]) -> list[Path]:
         raise UsageError(f"{name!r} is not the name of a run, which has 16 digits of 0-9 and a-f{hint}")
     attempts = [folder for folder in folders if (match := UNFINISHED.fullmatch(folder)) and match[1] == name]
     for folder in attempts:
-        if another_lives(folder.rpartition("-")[2]):
+        if in_progress(root / folder):
             raise UsageError(f"run {name} is in progress, in {root / folder}: stop it first")
     found = [root / folder for folder in (*([name] if name in known else []), *attempts)]
     if not found:
@@ -47,21 +46,17 @@ def folders_of(root: Path, name: str, folders: Sequence[str]) -> list[Path]:
 
 def remove(folders: Sequence[Path]) -> None:
     """Remove what `removable` found; a folder that cannot be renamed is a RunError, and stays as it is."""
-    for folder in folders:
-        name = folder.name.removeprefix(".partial-")[:16]
-        aside = folder.with_name(f"{REMOVED}{name}-{os.getpid()}")
-        shutil.rmtree(aside, ignore_errors=True)
-        try:
-            folder.rename(aside)
-        except OSError as error:
-            raise RunError(f"{folder} cannot be removed: {error.strerror}") from None
-        shutil.rmtree(aside, ignore_errors=True)
-    for root in {folder.parent for folder in folders}:
-        sweep(root)
+    try:
+        for folder in folders:
+            folder.rename(Path(tempfile.mkdtemp(prefix=REMOVED, dir=folder.parent)) / folder.name)
+    except OSError as error:
+        raise RunError(f"{error.filename} cannot be removed: {error.strerror}") from None
+    finally:
+        for root in {folder.parent for folder in folders}:
+            sweep(root)
 
 
 def sweep(root: Path) -> None:
-    """Remove what killed removals left half-deleted."""
+    """Delete what is renamed already, by this removal or by one that was killed."""
     for left in root.glob(f"{REMOVED}*"):
-        if not another_lives(left.name.rpartition("-")[2]):
-            shutil.rmtree(left, ignore_errors=True)
+        shutil.rmtree(left, ignore_errors=True)
