@@ -57,7 +57,7 @@ def test_the_table_says_what_was_asked_and_how_it_ended(root, ask):
     assert status == 0
     heading, first, second, third, count = out.splitlines()
     assert heading.split()[:6] == ["name", "status", "task", "model", "seed", "rate"]
-    assert first.split()[:12] == f"{name} finished dyck gru*2 3 0.02 3 1 min 1 s 8 50.0%".split()
+    assert first.split()[:13] == f"{name} finished dyck gru*2 3 0.02 3 1 min 1 s 8 50.0%".split()
     assert [line.split()[1] for line in (second, third)] == ["diverged", "interrupted"]
     assert count == "3 runs"
     assert err == "1 folder is passed over: 1 foreign\n"
