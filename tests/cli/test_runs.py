@@ -111,7 +111,7 @@ def test_no_runs_are_no_table(root, ask):
 def test_the_status_has_its_colour_on_a_terminal_alone(root, monkeypatch):
     keep(root)
     for kind, coloured in ((Terminal, True), (io.StringIO, False)):
-        out = Console(file=kind(), force_terminal=kind is Terminal, color_system="standard", width=200, _environ={})
+        out = Console(file=kind(), width=200, _environ={"TERM": "xterm"})
         monkeypatch.setattr(runs_ls, "console", lambda out=out: out)
         assert main(["runs", "ls", "--folder", str(root)]) == 0
         assert ("\x1b[32mfinished\x1b[0m" in out.file.getvalue()) is coloured
