@@ -188,9 +188,9 @@ def test_export_says_what_it_wrote(root, ask, tmp_path):
     keep(root, config_of(2), "diverged")
     target = tmp_path / "all.csv"
     assert ask("export", str(target)) == (0, f"3 rows of 2 runs written to {target}\n", "")
-    assert len(list(csv.DictReader(target.open()))) == 3
+    assert len(list(csv.DictReader(io.StringIO(target.read_text())))) == 3
     assert ask("export", str(target))[0] == 2
-    assert ask("export", str(target), "--force", "--status", "finished")[1] == f"2 rows of 1 runs written to {target}\n"
+    assert ask("export", str(target), "--force", "--status", "finished")[1] == f"2 rows of 1 run written to {target}\n"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,6 @@ class Export(SelectedRuns):
         """Everything that the command does; returns its exit status."""
         written = export_runs(self.folder, self.file, self.selection, force=self.force)
         runs = len({name for name, _ in written.rows})
-        print(f"{len(written.rows):,} rows of {runs:,} runs written to {self.file}")
+        print(f"{len(written.rows):,} rows of {runs:,} run{'' if runs == 1 else 's'} written to {self.file}")
         tell_passed_over(written.passed_over)
         return 0
