@@ -73,9 +73,12 @@ CONFIG = {
 }
 """What is read of record.json and of the configuration in it, with DuckDB's types. Anything else may stand there."""
 
-FLOATS = ("learning_rate", "seconds", "tokens_per_second", "loss", "recovered_bits", "recovered_at_least")
-FLOATS += ("token_accuracy", "sequence_accuracy", "validation_loss", "validation_token_accuracy")
-FLOATS += ("validation_sequence_accuracy", "free_accuracy", "free_unanswered")
+FLOATS = (
+    *("learning_rate", "seconds", "tokens_per_second"),
+    *("loss", "token_accuracy", "sequence_accuracy", "recovered_bits", "recovered_at_least"),
+    *("validation_loss", "validation_token_accuracy", "validation_sequence_accuracy"),
+    *("free_accuracy", "free_unanswered"),
+)
 """Columns that may hold what is not a finite number."""
 
 # `read_blob` hands over one row at a time, and whatever comes after it pays for each. A list puts them together again:
