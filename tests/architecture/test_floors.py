@@ -35,6 +35,7 @@ EXTENSION = "_kernels"
 """The compiled module: not a package, and nobody's but ops'."""
 
 OPTIONAL = {"triton", "fla", "transformers", "ray", "duckdb", "matplotlib", "jinja2", "markupsafe", "re2", "bm25s"}
+OPTIONAL |= {"tensorboard"}
 HOMES = {"triton": "ops/triton"}
 """Folders that are imported only after `require` has asked, and may then name the package."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from statewise.cli.console import console
 from statewise.cli.find_limit import find_limits
+from statewise.cli.tracking import Tracking
 from statewise.cli.watched import EVERY, check_page, check_workers, run_watched, status_of
 from statewise.core.errors import UsageError
 from statewise.report import conclusions, limit_sentence, render, render_limits, summarise, write_page
@@ -14,7 +15,7 @@ from statewise.studies import Comparison, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(Comparison):
+class Compare(Tracking, Comparison):
     """Train models on tasks with several seeds; print a table, write an HTML report, end with a verdict.
 
     Finished runs are kept and not run again. Without tasks: index lookup and parity, attention against
@@ -82,4 +83,5 @@ class Compare(Comparison):
             workers=self.workers,
             keep_memory=self.keep_memory,
             checkpoint_every=self.checkpoint_every,
+            sinks=self.makers(),
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from statewise.cli.console import console
+from statewise.cli.tracking import Tracking
 from statewise.cli.watched import check_workers, run_watched, status_of
 from statewise.core.errors import pick
 from statewise.core.optional import require
@@ -16,7 +17,7 @@ from statewise.studies.study import SCALES
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduce:
+class Reproduce(Tracking):
     """Run a study and print each quantity: the paper's value, how that is known, ours with its interval, a verdict.
 
     Finished runs are kept and not run again. Without a name: every study with its claim.
@@ -46,7 +47,13 @@ class Reproduce:
             require("matplotlib", extra="report", purpose="the study's figures (leave them out with --no-figures)")
         out = console()
         out.print(f"{study.name} at scale {self.scale}: {study.claim}", soft_wrap=True)
-        records = run_watched(study.runs(self.scale), self.output, workers=self.workers, keep_memory=self.keep_memory)
+        records = run_watched(
+            study.runs(self.scale),
+            self.output,
+            workers=self.workers,
+            keep_memory=self.keep_memory,
+            sinks=self.makers(),
+        )
         findings = study.findings(self.scale, RunStore(self.output), records)
         out.print(render_study(findings))
         out.print(f"Source: {study.source}.", soft_wrap=True)

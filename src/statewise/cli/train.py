@@ -8,6 +8,7 @@ from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
+from statewise.cli.tracking import Tracking
 from statewise.cli.watched import EVERY, run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
@@ -19,7 +20,7 @@ SAMPLE_PROMPT = b"\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Comparison):
+class Train(Tracking, Comparison):
     """Train on a task and keep the model; for text, print the loss in nats per byte and a sample."""
 
     tasks: Positional[tuple[str, ...]]
@@ -44,6 +45,7 @@ class Train(Comparison):
             workers=1,
             keep_memory=self.keep_memory,
             checkpoint_every=self.checkpoint_every,
+            sinks=self.makers(),
         )
         out = console()
         out.print(render(summarise(records)))

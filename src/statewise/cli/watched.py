@@ -1,5 +1,6 @@
 """What the commands that train have in common: what is checked before, and runs with their progress shown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -7,6 +8,7 @@ import torch
 from statewise.cli.progress import watch
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError
+from statewise.core.listeners import SinkMaker
 from statewise.core.optional import require
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
@@ -36,10 +38,11 @@ def run_watched(
     workers: int | None,
     keep_memory: bool,
     checkpoint_every: str = EVERY,
+    sinks: Sequence[SinkMaker] = (),
 ) -> list[Record]:
     """Run a plan with progress shown; on an interrupt say what is finished and where."""
     prepare = keep_freed_memory if keep_memory else None
-    store = RunStore(output, checkpoint_every=seconds_of(checkpoint_every))
+    store = RunStore(output, checkpoint_every=seconds_of(checkpoint_every), sinks=sinks)
     store.check_writable()
     watcher = watch(len(plan))
     try:

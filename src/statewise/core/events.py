@@ -37,7 +37,10 @@ class Evaluated:
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """Emitted once, last. `status` is finished or diverged, and `because` says why."""
+    """Emitted once, last. `status` is finished or diverged, and `because` says why.
+
+    Sinks of the user's own also hear of runs that crashed or were interrupted.
+    """
 
     step: int
     status: str
@@ -59,7 +62,7 @@ class Sink(Protocol):
     """Whoever listens to a run."""
 
     def write(self, event: Event) -> None:
-        """Take one event. An exception here ends the run."""
+        """Take one event. An exception ends the run, unless `statewise.core.listeners` stands between."""
 
 
 class Tee:

@@ -18,6 +18,7 @@ from typing import Any
 
 from statewise.core.config import to_plain
 from statewise.core.errors import RunError, UsageError
+from statewise.core.listeners import SinkMaker
 from statewise.runs.folder import RunFolder, has_checkpoint, partial_folder
 from statewise.runs.lock import Lock
 from statewise.runs.on_disk import find_record, read_record, set_aside
@@ -30,7 +31,10 @@ SECONDS_BETWEEN_CHECKPOINTS = 30.0
 class RunStore:
     """The runs below one folder.
 
-    checkpoint_every  seconds between two checkpoints of a run that is going on; no part of any run's identity
+    checkpoint_every  seconds between two checkpoints of a run that is going on
+    sinks             makers of sinks, called for each run that begins and told what it says
+
+    Neither is a part of any run's identity.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as root:
@@ -41,9 +45,16 @@ class RunStore:
     ['an example']
     """
 
-    def __init__(self, root: Path, *, checkpoint_every: float = SECONDS_BETWEEN_CHECKPOINTS) -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        checkpoint_every: float = SECONDS_BETWEEN_CHECKPOINTS,
+        sinks: Sequence[SinkMaker] = (),
+    ) -> None:
         self.root = root
         self.checkpoint_every = checkpoint_every
+        self.sinks = tuple(sinks)
 
     def check_writable(self) -> None:
         """Make the folder, and raise a UsageError where it cannot be made or written."""

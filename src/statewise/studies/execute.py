@@ -11,6 +11,7 @@ from statewise.constructions import build
 from statewise.core.config import to_plain
 from statewise.core.disk import is_full
 from statewise.core.events import Noted, Sink, Tee
+from statewise.core.listeners import RunInfo, listening
 from statewise.core.random import child_seed, seeded
 from statewise.mixers import find_mixer
 from statewise.models import Backbone, LanguageModel, VectorModel, build_model, save_model
@@ -33,10 +34,18 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     What an interrupted process left of this run is taken up; where another is at it, its record is waited for. An
     exception leaves nothing behind but what was there before, and the checkpoints.
     """
+    about = RunInfo(name=config.name, title=config.title, config=to_plain(config), root=store.root)
+
+    def note(text: str) -> None:
+        sink.write(Noted(text=text))
+
     with threads_put_back():
         try:
-            with store.begin(config, note=lambda text: sink.write(Noted(text=text))) as folder:
-                return folder.earlier or carry_out(config, folder, sink, checkpoint_every=store.checkpoint_every)
+            with store.begin(config, note=note) as folder:
+                if folder.earlier is not None:
+                    return folder.earlier
+                with listening(store.sinks, about, note=note) as listeners:
+                    return carry_out(config, folder, Tee(sink, listeners), checkpoint_every=store.checkpoint_every)
         except Exception as error:
             if not is_full(error):
                 raise
