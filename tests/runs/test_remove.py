@@ -46,8 +46,8 @@ def test_what_interrupted_attempts_left_goes_too(root):
 
 def test_a_run_in_progress_is_refused_and_nothing_is_removed(root):
     done = keep(root, config_of(1))
-    busy = begin(root, config_of(2))
     keep(root, config_of(2), "crashed")
+    busy = begin(root, config_of(2))
     before = left(root)
     message = f"^run {busy} is in progress, in {root}/.partial-{busy}: stop it"
     with at(root, busy), pytest.raises(UsageError, match=message):
