@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-import torch
-
 from statewise.cli.progress import watch
 from statewise.core.errors import UsageError
 from statewise.core.optional import require
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
 from statewise.studies import RunConfig, run_all
+from statewise.studies.executors import Executor, Local
+
+HERE = Local()
 
 
 def check_workers(command: str, workers: int | None) -> None:
@@ -24,7 +25,9 @@ def check_page() -> None:
         require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
 
 
-def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool) -> list[Record]:
+def run_watched(
+    plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool, executor: Executor = HERE
+) -> list[Record]:
     """Run a plan with progress shown; on an interrupt say what is finished and where."""
     prepare = keep_freed_memory if keep_memory else None
     store = RunStore(output)
@@ -32,7 +35,7 @@ def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, kee
     watcher = watch(len(plan))
     try:
         with watcher:
-            return run_all(plan, store, watcher, workers=workers or torch.get_num_threads(), prepare=prepare)
+            return run_all(plan, store, watcher, workers=workers, prepare=prepare, executor=executor)
     except KeyboardInterrupt:
         watcher.note(
             f"interrupted: {watcher.done} of {len(plan)} runs are finished and kept in {output}; "
