@@ -131,7 +131,8 @@ def test_a_folder_that_does_not_come_back_is_noted(play, store, watcher, make_ru
     (record,) = run_all([make_run()], store, watcher, workers=None, executor=Ray())
     assert record.status == "finished"
     assert watcher.notes == [
-        f"{make_run().title} · ended, but is not in {store.root}: the runs folder must be on storage that all nodes share"
+        f"{make_run().title} · ended, but is not in {store.root}: "
+        "the runs folder must be on storage that all nodes share"
     ]
 
 

@@ -16,7 +16,7 @@ def run_all(
     store: RunStore,
     progress: Progress,
     *,
-    workers: int | None,
+    workers: int | None = None,
     prepare: Prepare | None = None,
     executor: Executor = HERE,
 ) -> list[Record]:
