@@ -25,7 +25,7 @@ def test_a_dry_run_prints_the_runs_and_their_cost_and_leaves_nothing(runs, quick
     assert main([*quick, "--dry-run", "--workers", "1"]) == 0
     said = capsys.readouterr().out
     assert said.count("not there") == 3
-    assert "parity · mingru · rate 0.003 · seed 1" in said
+    assert "parity · mingru · rate 0.005 · seed 1" in said
     assert "2 runs: 2 not there" in said
     assert " with 1 run at a time on " in said
     assert "Measured on 3 steps and a batch of each evaluation for 1 kind of run" in said

@@ -159,12 +159,12 @@ def test_a_session_of_the_callers_is_used_and_left(play, store, watcher, make_ru
 
 def test_a_cluster_of_its_own_is_quiet_and_sends_nothing_home(play, store, watcher, make_run, monkeypatch):
     monkeypatch.delenv("RAY_USAGE_STATS_ENABLED", raising=False)
-    seen = []
+    seen, before = [], logging.getLogger("ray").level
     ray = play(on_init=lambda: seen.append((os.environ["RAY_USAGE_STATS_ENABLED"], logging.getLogger("ray").level)))
     run_all([make_run()], store, watcher, workers=1, executor=Ray())
     assert seen == [("0", logging.ERROR)]
     assert "RAY_USAGE_STATS_ENABLED" not in os.environ
-    assert logging.getLogger("ray").level == logging.NOTSET
+    assert logging.getLogger("ray").level == before
     (settings,) = ray.sessions
     assert settings["address"] == "local"
     assert settings["include_dashboard"] is False
