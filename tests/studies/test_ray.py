@@ -367,3 +367,13 @@ def test_the_local_executor_divides_its_threads():
         assert Local().slots(1, 2) == Slots(1, 6)
     finally:
         torch.set_num_threads(before)
+
+
+def test_a_run_that_is_missing_alone_has_the_threads_of_the_whole_plan(store, watcher, make_run):
+    """Else it would end in other bits when it is taken up after an interruption."""
+    torch.set_num_threads(4)
+    runs = [make_run(0), make_run(1)]
+    run_all(runs[:1], store, watcher, workers=1)
+    _, alone = run_all(runs, store, watcher, workers=2)
+    assert alone.environment["threads"] == 2
+    assert torch.get_num_threads() == 4

@@ -1,16 +1,14 @@
 """A plan before it is run: which runs there are, what is on disk of them, and what the rest will cost."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import torch
 
 from statewise.core.errors import RunError
 from statewise.runs import RunStore
 from statewise.studies.cost import kind_of, makespan, measure_costs
 from statewise.studies.executors import Executor, Slots
+from statewise.studies.executors.threads import threads
 from statewise.studies.run_config import RunConfig
 
 ABSENT, INTERRUPTED, DAMAGED = "not there", "interrupted", "damaged"
@@ -59,7 +57,7 @@ def dry_run(runs: Sequence[RunConfig], store: RunStore, executor: Executor, *, w
     """Look at the store, and take a few steps of each kind of run that is missing. Nothing is written."""
     standings = {run.name: standing_of(run, store) for run in runs}
     missing = [run for run in runs if standings[run.name] not in KEPT]
-    slots = executor.slots(workers, len(missing)) if missing else Slots(1, 1)
+    slots = executor.slots(workers, len(runs)) if missing else Slots(1, 1)
     with threads(slots.threads):
         costs = measure_costs(missing)
     seconds = {run.name: costs[kind_of(run)].of(run) for run in missing}
@@ -82,14 +80,3 @@ def standing_of(run: RunConfig, store: RunStore) -> str:
     if any(store.root.glob(f".partial-{run.name}*")):
         return INTERRUPTED
     return ABSENT if record is None else record.status
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """A context in which torch uses so many threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

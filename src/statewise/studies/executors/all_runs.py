@@ -35,7 +35,7 @@ def run_all(
     missing = [run for run in runs if run.name not in records]
     try:
         if missing:
-            records |= executor.run(missing, store, progress, workers=workers, prepare=prepare)
+            records |= executor.run(missing, store, progress, workers=workers, planned=len(runs), prepare=prepare)
     finally:
         store.sweep([run.name for run in missing])
     return [records[run.name] for run in runs]

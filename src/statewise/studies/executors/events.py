@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 from statewise.core.config import from_plain
 from statewise.core.errors import UsageError
-from statewise.core.events import Evaluated, Event, Finished, Progress
+from statewise.core.events import Event
 from statewise.runs.store import EVENTS
 
-KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Progress, Evaluated, Finished)}
+KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
 class EventFiles:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,6 +20,7 @@ from statewise.core.events import Event
 from statewise.runs import Record, RunStore
 from statewise.studies.executors.one_run import attempt, crashed
 from statewise.studies.executors.protocol import Prepare, Progress, Slots
+from statewise.studies.executors.threads import threads
 from statewise.studies.run_config import RunConfig
 
 
@@ -28,11 +28,11 @@ from statewise.studies.run_config import RunConfig
 class Local:
     """Processes of this machine; a single run, and every run of a single worker, stays in the process that asks."""
 
-    def slots(self, workers: int | None, runs: int) -> Slots:
+    def slots(self, workers: int | None, planned: int) -> Slots:
         """One run for each thread of torch's unless told otherwise, which share them."""
-        threads = torch.get_num_threads()
-        count = max(1, min(workers or threads, runs))
-        return Slots(count, max(1, threads // count))
+        available = torch.get_num_threads()
+        count = max(1, min(workers or available, planned))
+        return Slots(count, max(1, available // count))
 
     def run(
         self,
@@ -41,15 +41,17 @@ class Local:
         progress: Progress,
         *,
         workers: int | None,
+        planned: int,
         prepare: Prepare | None,
     ) -> dict[str, Record]:
         """Run all; a worker that dies costs the run that it was busy with."""
-        slots = self.slots(workers, len(runs))
-        if slots.runs > 1:
-            return Pool(store, progress, slots, prepare).run(runs)
+        slots = self.slots(workers, planned)
+        if slots.runs > 1 and len(runs) > 1:
+            return Pool(store, progress, Slots(min(slots.runs, len(runs)), slots.threads), prepare).run(runs)
         if prepare is not None:
             prepare()
-        return {run.name: attempt(run, store, progress) for run in runs}
+        with threads(slots.threads):
+            return {run.name: attempt(run, store, progress) for run in runs}
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Pool:
     def _start(self, run: RunConfig) -> Worker:
         ours, theirs = self.context.Pipe()
         process = self.context.Process(
-            target=serve, args=(theirs, self.store.root, self.slots.threads, self.prepare), daemon=True
+            target=serve, args=(theirs, self.store, self.slots.threads, self.prepare), daemon=True
         )
         with interrupts_held():
             process.start()
@@ -155,12 +157,11 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(pipe: "Connection[Any, Any]", root: Path, threads: int, prepare: Prepare | None = None) -> None:
+def serve(pipe: "Connection[Any, Any]", store: RunStore, num_threads: int, prepare: Prepare | None = None) -> None:
     """A worker's life: take runs, send events and records back."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(num_threads)
     if prepare is not None:
         prepare()
-    store = RunStore(root)
     parent = os.getppid()
     while os.getppid() == parent:
         try:

@@ -40,9 +40,11 @@ class Executor(Protocol):
     """Runs a plan. Whichever does, a run computes the same numbers, and the same bits with as many threads.
 
     workers  runs at a time; None is as many as there is room for
+    planned  runs of the whole plan, of which those that are missing are run. What a run gets depends on it and not on
+             what is missing: taken up after an interruption, it would end in other bits with other threads
     """
 
-    def slots(self, workers: int | None, runs: int) -> Slots:
+    def slots(self, workers: int | None, planned: int) -> Slots:
         """What there would be room for. Runs nothing."""
 
     def run(
@@ -52,6 +54,7 @@ class Executor(Protocol):
         progress: Progress,
         *,
         workers: int | None,
+        planned: int,
         prepare: Prepare | None,
     ) -> dict[str, Record]:
         """Run all of `runs`, each of which leaves its folder in the store; the records by the runs' names.

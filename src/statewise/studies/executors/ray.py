@@ -53,14 +53,14 @@ class Ray:
         if self.address not in (None, "auto"):
             host_and_port(self.address)
 
-    def slots(self, workers: int | None, runs: int) -> Slots:
+    def slots(self, workers: int | None, planned: int) -> Slots:
         """As many as the cluster has room for, at most `workers`; a cluster of its own is not started to be asked."""
         if self.address is None:
             room = workers or self._room_here()
         else:
             with self._connected(workers) as ray:
                 room = self._room(ray)
-        return Slots(max(1, min(runs, room, workers or room)), self.cpus)
+        return Slots(max(1, min(planned, room, workers or room)), self.cpus)
 
     def run(
         self,
@@ -69,9 +69,13 @@ class Ray:
         progress: Progress,
         *,
         workers: int | None,
+        planned: int,
         prepare: Prepare | None,
     ) -> dict[str, Record]:
-        """Run all. A run whose worker or node is lost is tried again elsewhere, and that is noted."""
+        """Run all. A run whose worker or node is lost is tried again elsewhere, and that is noted.
+
+        What a run gets does not depend on `planned`.
+        """
         with self._connected(workers) as ray:
             if self._room(ray) == 0:
                 progress.note(f"no node of the cluster has {self._request()}, which a run asks for: waiting for one")
