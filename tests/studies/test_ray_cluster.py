@@ -9,9 +9,11 @@ import textwrap
 import threading
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from statewise.core.events import Evaluated
@@ -32,8 +34,7 @@ PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_po
 PATIENCE = {"RAY_worker_register_timeout_seconds": "300", "RAY_health_check_timeout_ms": "60000"}
 """Of Ray's with itself: a machine that does other things too is slow, not dead."""
 
-LONG = {"steps": 1500, "evaluate_every": 100, "solved_at": None}
-"""A run of some seconds, so that there is time to end its worker."""
+TESTS = Path(__file__).parents[1]
 
 
 def ports():
@@ -43,13 +44,22 @@ def ports():
         return dict(zip(PORTS, (each.getsockname()[1] for each in sockets), strict=True))
 
 
+@pytest.fixture(autouse=True)
+def surroundings(monkeypatch):
+    """One thread, as a worker with one CPU has; a mixer of these tests, which workers find; nobody told."""
+    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS), **PATIENCE}.items():
+        monkeypatch.setenv(name, value)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture
-def cluster(monkeypatch):
-    """A head and a second node, one CPU each, and nobody told."""
+def cluster(surroundings):
+    """A head and a second node, one CPU each."""
     from ray.cluster_utils import Cluster
 
-    for name, value in {"RAY_USAGE_STATS_ENABLED": "0", **PATIENCE}.items():
-        monkeypatch.setenv(name, value)
     cluster = Cluster(initialize_head=True, head_node_args={**NODE, **ports(), "include_dashboard": False})
     cluster.other = cluster.add_node(**NODE, **ports())
     yield cluster
@@ -61,16 +71,23 @@ def store(tmp_path):
     return RunStore(tmp_path / "runs")
 
 
+def long_run(make_run, seed):
+    """A run of some seconds, and of hardly any work."""
+    run = make_run(seed, steps=80, evaluate_every=5, solved_at=None)
+    return replace(run, model=replace(run.model, stack="studies.patient.Patient"))
+
+
 def workers_at(store):
-    """The processes that write the events of a run, by the run's name: whoever has the file open."""
+    """The processes that write the events of a run, by the run's name: whoever else has the file open."""
     found = {}
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
             target = link.readlink()
         except OSError:
             continue
-        if target.name == "events.jsonl" and target.parent.parent == store.root:
-            found[target.parent.name.split("-")[1]] = int(link.parts[2])
+        pid, folder = int(link.parts[2]), target.parent
+        if target.name == "events.jsonl" and folder.parent == store.root and pid != os.getpid():
+            found[folder.name.split("-")[1]] = pid
     return found
 
 
@@ -114,18 +131,8 @@ class Saboteur:
             act(workers)
 
 
-@pytest.fixture
-def one_thread():
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def test_a_killed_worker_and_a_lost_node_lose_nothing(cluster, store, watcher, make_run, tmp_path, one_thread, capfd):
-    runs = [make_run(seed, **LONG) for seed in range(4)]
+def test_a_killed_worker_and_a_lost_node_lose_nothing(cluster, store, watcher, make_run, tmp_path, capfd):
+    runs = [long_run(make_run, seed) for seed in range(3)]
     killed = []
 
     def kill_a_worker(workers):
@@ -157,7 +164,7 @@ def test_a_killed_worker_and_a_lost_node_lose_nothing(cluster, store, watcher, m
 
 def test_a_run_that_keeps_losing_its_worker_is_recorded_with_the_reason(store, watcher, make_run):
     """On a cluster that the executor starts and ends itself."""
-    runs = [make_run(0, **LONG), make_run(1)]
+    runs = [long_run(make_run, 0), make_run(1)]
     doomed = runs[0].name
     over = threading.Event()
 
