@@ -2,13 +2,11 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
 import threading
 import time
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,20 +26,10 @@ pytestmark = [
 ray = pytest.importorskip("ray")
 
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
-"""Ports of what a node starts beside itself, and waits for unless they are told."""
-
 PATIENCE = {"RAY_worker_register_timeout_seconds": "300", "RAY_health_check_timeout_ms": "60000"}
 """Of Ray's with itself: a machine that does other things too is slow, not dead."""
 
 TESTS = Path(__file__).parents[1]
-
-
-def ports():
-    """Free ports of this machine, one for each of PORTS."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in PORTS]
-        return dict(zip(PORTS, (each.getsockname()[1] for each in sockets), strict=True))
 
 
 @pytest.fixture(autouse=True)
@@ -60,8 +48,8 @@ def cluster(surroundings):
     """A head and a second node, one CPU each."""
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={**NODE, **ports(), "include_dashboard": False})
-    cluster.other = cluster.add_node(**NODE, **ports())
+    cluster = Cluster(initialize_head=True, head_node_args={**NODE, "include_dashboard": False})
+    cluster.other = cluster.add_node(**NODE)
     yield cluster
     cluster.shutdown()
 
