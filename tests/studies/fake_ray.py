@@ -13,6 +13,10 @@ class WorkerCrashedError(RayError):
     """A worker's process ended."""
 
 
+class TaskCancelledError(RayError):
+    """A task was cancelled: raised in it."""
+
+
 class RayTaskError(RayError):
     """A task raised."""
 
@@ -32,7 +36,10 @@ class FakeRay(ModuleType):
     def __init__(self, *, nodes=({"CPU": 2.0},), lost=None, interrupt=None, stubborn=False, on_init=None):
         super().__init__("ray")
         self.exceptions = SimpleNamespace(
-            RayError=RayError, RayTaskError=RayTaskError, WorkerCrashedError=WorkerCrashedError
+            RayError=RayError,
+            RayTaskError=RayTaskError,
+            TaskCancelledError=TaskCancelledError,
+            WorkerCrashedError=WorkerCrashedError,
         )
         self.resources, self.lost, self.interrupt, self.stubborn = nodes, Counter(lost), interrupt, stubborn
         self.on_init = on_init

@@ -20,12 +20,12 @@ from statewise.core.errors import MissingExtraError, RunError, UsageError
 from statewise.core.events import Evaluated, Finished
 from statewise.runs import RunStore
 from statewise.studies import run_all
-from statewise.studies.executors import Local, Ray, Slots
+from statewise.studies.executors import Local, Ray, Slots, one_run
 from statewise.studies.executors.events import EventFiles
 from statewise.studies.executors.ray_quiet import LISTENER, quiet
 from statewise.studies.executors.ray_reach import check_reachable
 from statewise.studies.executors.ray_tasks import Preparation, Setting, work
-from studies.fake_ray import FakeRay
+from studies.fake_ray import FakeRay, TaskCancelledError
 from studies.prepared import leave_a_mark
 
 
@@ -188,7 +188,7 @@ def test_every_worker_is_prepared_once_whatever_travels(store, make_run, tmp_pat
     store.check_writable()
     marks = tmp_path / "marks"
     marks.mkdir()
-    setting = Setting(tmp_path, 1, Preparation(partial(leave_a_mark, marks)))
+    setting = Setting(tmp_path, 1, Preparation(partial(leave_a_mark, marks)), ())
     records = [work(*pickle.loads(pickle.dumps((make_run(seed), store, setting)))) for seed in (0, 1)]
     assert [record.status for record in records] == ["finished", "finished"]
     assert [path.name for path in marks.iterdir()] == [str(os.getpid())]
@@ -198,10 +198,21 @@ def test_paths_are_relative_to_where_the_command_was_given(store, make_run, tmp_
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path)
     with pytest.raises(RunError, match="there is no runs on"):
-        work(make_run(), RunStore(Path("runs")), Setting(tmp_path / "here", 1, None))
+        work(make_run(), RunStore(Path("runs")), Setting(tmp_path / "here", 1, None, ()))
     monkeypatch.chdir("/")
     (tmp_path / "here/runs").mkdir()
-    assert work(make_run(), RunStore(Path("runs")), Setting(tmp_path / "here", 1, None)).status == "finished"
+    assert work(make_run(), RunStore(Path("runs")), Setting(tmp_path / "here", 1, None, ())).status == "finished"
+
+
+def test_a_run_that_is_cancelled_leaves_no_record(store, make_run, tmp_path, monkeypatch):
+    def cancelled(*_):
+        raise TaskCancelledError
+
+    store.check_writable()
+    monkeypatch.setattr(one_run, "execute", cancelled)
+    with pytest.raises(TaskCancelledError):
+        work(make_run(), store, Setting(tmp_path, 1, None, (TaskCancelledError,)))
+    assert list(store.root.iterdir()) == []
 
 
 @pytest.mark.parametrize(

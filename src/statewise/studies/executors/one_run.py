@@ -12,11 +12,18 @@ from statewise.studies.executors.protocol import Progress
 from statewise.studies.run_config import RunConfig
 
 
-def attempt(run: RunConfig, store: RunStore, progress: Progress) -> Record:
-    """One run in this process; an exception becomes a crashed record."""
+def attempt(
+    run: RunConfig, store: RunStore, progress: Progress, *, passing: tuple[type[Exception], ...] = ()
+) -> Record:
+    """One run in this process; an exception becomes a crashed record.
+
+    passing  exceptions that are not the run's: they come from whoever stops it, and go on to the caller
+    """
     progress.begin(run)
     try:
         record = execute(run, store, Relay(lambda event: progress.event(run, event)))
+    except passing:
+        raise
     except Exception as error:
         record = crashed(run, store, f"{type(error).__name__}: {error}", traceback.format_exc())
     progress.end(run, record, skipped=False)

@@ -41,11 +41,18 @@ class Preparation:
 
 @dataclass(frozen=True)
 class Setting:
-    """What runs have in common: the directory that paths are relative to, threads, and what is called before."""
+    """What runs have in common.
+
+    directory    that paths are relative to
+    threads      of each
+    preparation  called once in each process
+    cancelled    what Ray raises in a run that it stops
+    """
 
     directory: Path
     threads: int
     preparation: Preparation | None
+    cancelled: tuple[type[Exception], ...]
 
 
 @dataclass
@@ -82,7 +89,8 @@ class Tasks:
         self.events = EventFiles(store.root)
         # Ray's own retries would say nothing of a lost worker, and not tell one from an exception.
         self.task = ray.remote(work).options(max_retries=0, **request)
-        self.setting = Setting(Path.cwd(), request["num_cpus"], None if prepare is None else Preparation(prepare))
+        preparation = None if prepare is None else Preparation(prepare)
+        self.setting = Setting(Path.cwd(), request["num_cpus"], preparation, (ray.exceptions.TaskCancelledError,))
         self.flying: dict[Any, Flight] = {}
 
     def run(self, runs: Sequence[RunConfig], *, at_a_time: int) -> dict[str, Record]:
@@ -163,7 +171,7 @@ def work(run: RunConfig, store: RunStore, setting: Setting) -> Record:
     torch.set_num_threads(setting.threads)
     if setting.preparation is not None:
         prepare_once(setting.preparation)
-    return attempt(run, store, Unwatched())
+    return attempt(run, store, Unwatched(), passing=setting.cancelled)
 
 
 @cache
