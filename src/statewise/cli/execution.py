@@ -51,8 +51,8 @@ class Execution:
         """Whoever runs the plan."""
         pick("executor", self.executor, EXECUTORS)
         if self.executor == "ray":
-            asked = {"cpus": self.cpus_per_run, "gpus": self.gpus_per_run}
-            return Ray(address=self.address, **{name: value for name, value in asked.items() if value is not None})
+            cpus = 1 if self.cpus_per_run is None else self.cpus_per_run
+            return Ray(address=self.address, cpus=cpus, gpus=self.gpus_per_run or 0.0)
         for name in ("address", "cpus_per_run", "gpus_per_run"):
             if getattr(self, name) is not None:
                 raise UsageError(f"{command}: {name} is {getattr(self, name)}, which goes with --executor ray")
