@@ -41,7 +41,7 @@ class Execution:
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
 
     def check_execution(self, command: str) -> None:
-        """Raise a UsageError, or a MissingExtraError, for what cannot be."""
+        """Raise a UsageError for what cannot be."""
         check_workers(command, self.workers)
         if self.save_plan is not None and not self.dry_run:
             raise UsageError(f"{command}: save_plan is {self.save_plan}; it goes with --dry-run")
