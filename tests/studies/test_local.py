@@ -19,8 +19,9 @@ from statewise.core.errors import UsageError
 from statewise.core.events import Evaluated, Finished
 from statewise.models import ModelConfig
 from statewise.runs import RunStore
-from statewise.studies import load, local, run_all
-from statewise.studies.local import interrupts_held
+from statewise.studies import load, run_all
+from statewise.studies.executors import one_run
+from statewise.studies.executors.local import interrupts_held
 from statewise.tasks import Text
 from studies.prepared import leave_a_mark
 
@@ -153,8 +154,8 @@ def test_a_run_that_raises_is_a_record_and_is_tried_again(store, watcher, make_r
             raise ZeroDivisionError("on purpose")
         return execute(config, *_)
 
-    execute = local.execute
-    monkeypatch.setattr(local, "execute", fail)
+    execute = one_run.execute
+    monkeypatch.setattr(one_run, "execute", fail)
     crashed, fine = run_all(runs, store, watcher, workers=1)
     assert (crashed.status, crashed.because) == ("crashed", "ZeroDivisionError: on purpose")
     assert "in fail" in crashed.environment["traceback"]
@@ -162,7 +163,7 @@ def test_a_run_that_raises_is_a_record_and_is_tried_again(store, watcher, make_r
     with pytest.raises(Exception, match="is a run that crashed, so it has no model: ZeroDivisionError"):
         load(store.root / crashed.name)
 
-    monkeypatch.setattr(local, "execute", execute)
+    monkeypatch.setattr(one_run, "execute", execute)
     repaired, _ = run_all(runs, store, watcher, workers=1)
     assert repaired.status == "finished"
     assert folders(store.root) == {run.name for run in runs}

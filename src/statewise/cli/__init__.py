@@ -18,6 +18,7 @@ from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
 from statewise.cli.needle import Needle
 from statewise.cli.reproduce import Reproduce
+from statewise.cli.run import Run
 from statewise.cli.runs import Runs
 from statewise.cli.train import Train
 from statewise.cli.working_directory import working_directory_importable
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "construct": Construct,
     "needle": Needle,
     "reproduce": Reproduce,
+    "run": Run,
     "runs": Runs,
     "doctor": Doctor,
 }

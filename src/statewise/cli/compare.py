@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statewise.cli.console import console
+from statewise.cli.execution import Execution
 from statewise.cli.find_limit import find_limits
-from statewise.cli.tracking import Tracking
-from statewise.cli.watched import EVERY, check_page, check_workers, run_watched, status_of
+from statewise.cli.watched import check_page, status_of
 from statewise.core.errors import UsageError
 from statewise.report import conclusions, limit_sentence, render, render_limits, summarise, write_page
 from statewise.report.table import threshold_note
@@ -15,7 +15,7 @@ from statewise.studies import Comparison, RunConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare(Tracking, Comparison):
+class Compare(Execution, Comparison):
     """Train models on tasks with several seeds; print a table, write an HTML report, end with a verdict.
 
     Finished runs are kept and not run again. Without tasks: index lookup and parity, attention against
@@ -29,21 +29,17 @@ class Compare(Tracking, Comparison):
     the smallest and the largest to try; default the preset's smallest, and 16 times its largest. Writes no page."""
     output: Path = Path("runs")
     """Folder of run folders; the report goes to report.html in it."""
-    workers: int | None = None
-    """Processes; default one for each core that torch uses."""
     page: bool = True
     """Write report.html and the PNGs of its figures; needs the extra `report`."""
-    keep_memory: bool = True
-    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
-    checkpoint_every: str = EVERY
-    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        check_workers("compare", self.workers)
+        self.check_execution("compare")
         if self.find_limit is not None:
             return self._search(self.find_limit)
         plan = self.plan()
+        if self.dry_run:
+            return self.preview(plan, self.output, "compare")
         if self.page:
             check_page()
         records = self._trained(plan)
@@ -62,6 +58,8 @@ class Compare(Tracking, Comparison):
     def _search(self, level: float) -> int:
         if self.best_of_seeds:
             raise UsageError("compare: find_limit decides by the mean over seeds; it takes no best_of_seeds")
+        if self.dry_run:
+            raise UsageError("compare: find_limit has no plan to print: what it runs depends on what ran before")
         records: list[Record] = []
 
         def run(plan: list[RunConfig]) -> list[Record]:
@@ -77,11 +75,4 @@ class Compare(Tracking, Comparison):
         return status_of(records)
 
     def _trained(self, plan: list[RunConfig]) -> list[Record]:
-        return run_watched(
-            plan,
-            self.output,
-            workers=self.workers,
-            keep_memory=self.keep_memory,
-            checkpoint_every=self.checkpoint_every,
-            sinks=self.makers(),
-        )
+        return self.train(plan, self.output, "compare")

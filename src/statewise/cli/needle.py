@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statewise.cli.console import console
-from statewise.cli.watched import check_workers, run_watched, status_of
+from statewise.cli.execution import Execution
+from statewise.cli.watched import status_of
 from statewise.core.durations import spoken
 from statewise.models import LanguageModel
 from statewise.report.needle import NeedleLine, needle_table
@@ -19,7 +20,7 @@ from statewise.tasks.needle import LETTERS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Needle(NeedleTest):
+class Needle(Execution, NeedleTest):
     """Train recurrent models, with and without search and a layer of attention, to find facts planted in a text.
 
     Prints accuracy by depth and length on the part of the file that was not trained on. Finished runs are kept and not
@@ -28,15 +29,13 @@ class Needle(NeedleTest):
 
     output: Path = Path("runs")
     """Folder of run folders."""
-    workers: int | None = None
-    """Processes; default one for each core that torch uses."""
-    keep_memory: bool = True
-    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        check_workers("needle", self.workers)
-        records = run_watched(self.plan(), self.output, workers=self.workers, keep_memory=self.keep_memory)
+        self.check_execution("needle")
+        if self.dry_run:
+            return self.preview(self.plan(), self.output, "needle")
+        records = self.train(self.plan(), self.output, "needle")
         trained = Trained(RunStore(self.output), records)
         out = console()
         out.print(needle_table([line for contender in CONTENDERS for line in self._lines(contender, trained)]))

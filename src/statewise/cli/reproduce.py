@@ -6,8 +6,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from statewise.cli.console import console
-from statewise.cli.tracking import Tracking
-from statewise.cli.watched import check_workers, run_watched, status_of
+from statewise.cli.execution import Execution
+from statewise.cli.watched import status_of
 from statewise.core.errors import pick
 from statewise.core.optional import require
 from statewise.report.study import draw_charts, render_study
@@ -17,7 +17,7 @@ from statewise.studies.study import SCALES
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reproduce(Tracking):
+class Reproduce(Execution):
     """Run a study and print each quantity: the paper's value, how that is known, ours with its interval, a verdict.
 
     Finished runs are kept and not run again. Without a name: every study with its claim.
@@ -29,31 +29,23 @@ class Reproduce(Tracking):
     """smoke (seconds), small (minutes on two cores) or paper (the published sizes)."""
     output: Path = Path("runs")
     """Folder of run folders; figures go into it too."""
-    workers: int | None = None
-    """Processes; default one for each core that torch uses."""
     figures: bool = True
     """Draw the study's figures; needs the extra `report`."""
-    keep_memory: bool = True
-    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
         pick("scale", self.scale, SCALES)
-        check_workers("reproduce", self.workers)
+        self.check_execution("reproduce")
         if self.name is None:
             return self._list()
         study = pick("study", self.name, STUDIES)
+        if self.dry_run:
+            return self.preview(study.runs(self.scale), self.output, "reproduce")
         if self.figures:
             require("matplotlib", extra="report", purpose="the study's figures (leave them out with --no-figures)")
         out = console()
         out.print(f"{study.name} at scale {self.scale}: {study.claim}", soft_wrap=True)
-        records = run_watched(
-            study.runs(self.scale),
-            self.output,
-            workers=self.workers,
-            keep_memory=self.keep_memory,
-            sinks=self.makers(),
-        )
+        records = self.train(study.runs(self.scale), self.output, "reproduce")
         findings = study.findings(self.scale, RunStore(self.output), records)
         out.print(render_study(findings))
         out.print(f"Source: {study.source}.", soft_wrap=True)

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-
 from statewise.cli.progress import watch
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError
@@ -14,6 +12,9 @@ from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
 from statewise.runs.store import SECONDS_BETWEEN_CHECKPOINTS
 from statewise.studies import RunConfig, run_all
+from statewise.studies.executors import Executor, Local
+
+HERE = Local()
 
 EVERY = f"{SECONDS_BETWEEN_CHECKPOINTS:g}s"
 """Time between two checkpoints where nobody says another."""
@@ -39,6 +40,7 @@ def run_watched(
     keep_memory: bool,
     checkpoint_every: str = EVERY,
     sinks: Sequence[SinkMaker] = (),
+    executor: Executor = HERE,
 ) -> list[Record]:
     """Run a plan with progress shown; on an interrupt say what is finished and where."""
     prepare = keep_freed_memory if keep_memory else None
@@ -47,7 +49,7 @@ def run_watched(
     watcher = watch(len(plan))
     try:
         with watcher:
-            return run_all(plan, store, watcher, workers=workers or torch.get_num_threads(), prepare=prepare)
+            return run_all(plan, store, watcher, workers=workers, prepare=prepare, executor=executor)
     except KeyboardInterrupt:
         watcher.note(
             f"interrupted: {watcher.done} of {len(plan)} runs are finished and kept in {output}; "

@@ -1,4 +1,4 @@
-"""Many runs on this machine: a few processes, threads divided among them, finished runs skipped.
+"""Runs on this machine: a few processes, threads divided among them.
 
 A worker that dies takes one run with it, which is recorded as crashed, and another takes its place.
 """
@@ -6,119 +6,52 @@ A worker that dies takes one run with it, which is recorded as crashed, and anot
 import multiprocessing
 import os
 import signal
-import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from statewise.core.config import to_plain
-from statewise.core.errors import RunError
 from statewise.core.events import Event
 from statewise.runs import Record, RunStore
-from statewise.studies.environment import threads_put_back
-from statewise.studies.execute import execute
+from statewise.studies.executors.one_run import attempt, crashed
+from statewise.studies.executors.protocol import Prepare, Progress, Slots
+from statewise.studies.executors.threads import threads
 from statewise.studies.run_config import RunConfig
 
 
-class Progress(Protocol):
-    """Whoever watches a comparison."""
-
-    def begin(self, run: RunConfig) -> None:
-        """A run starts."""
-
-    def event(self, run: RunConfig, event: Event) -> None:
-        """A run says something."""
-
-    def end(self, run: RunConfig, record: Record, *, skipped: bool) -> None:
-        """A run has a record; `skipped` when it had one already."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-
-def run_all(
-    runs: Sequence[RunConfig],
-    store: RunStore,
-    progress: Progress,
-    *,
-    workers: int,
-    prepare: Callable[[], object] | None = None,
-) -> list[Record]:
-    """The record of every run, in order. Those that are on disk and did not crash are not run again.
-
-    workers  processes; 1 runs everything in this one
-    prepare  called once in every process that runs something, before its first run; a function of a module
-
-    A damaged run folder is set aside and its run repeated. On an interrupt the workers are ended, what they had
-    half-written is removed, and the interrupt goes on to the caller.
-    """
-    store.check_writable()
-    records = {run.name: record for run in runs if (record := kept(run, store, progress))}
-    missing = [run for run in runs if run.name not in records]
-    # Divided by all the runs that are asked for: by the missing ones, a run that is begun after an interruption would
-    # have other threads than it would have had, and end in other bits.
-    threads = max(1, torch.get_num_threads() // max(1, min(workers, len(runs))))
-    try:
-        if workers == 1 or len(missing) <= 1:
-            if prepare is not None and missing:
-                prepare()
-            with threads_put_back():
-                torch.set_num_threads(threads)
-                records |= {run.name: attempt(run, store, progress) for run in missing}
-        else:
-            records |= Pool(store, progress, min(workers, len(missing)), threads, prepare).run(missing)
-    finally:
-        store.sweep([run.name for run in missing])
-    return [records[run.name] for run in runs]
-
-
-def kept(run: RunConfig, store: RunStore, progress: Progress) -> Record | None:
-    """The record of a run that need not be repeated."""
-    try:
-        record = store.find(run.name)
-    except RunError as error:
-        progress.note(f"{error}; set aside as {store.set_aside(run.name).name} and run again")
-        return None
-    if record is None or not record.conclusive:
-        return None
-    progress.end(run, record, skipped=True)
-    return record
-
-
-def attempt(run: RunConfig, store: RunStore, progress: Progress) -> Record:
-    """One run in this process; an exception becomes a crashed record."""
-    progress.begin(run)
-    try:
-        record = execute(run, store, Relay(lambda event: progress.event(run, event)))
-    except Exception as error:
-        record = crashed(run, store, f"{type(error).__name__}: {error}", traceback.format_exc())
-    progress.end(run, record, skipped=False)
-    return record
-
-
-def crashed(run: RunConfig, store: RunStore, because: str, trace: str = "") -> Record:
-    """Keep the record of a run that could not be finished."""
-    record = Record(config=to_plain(run), status="crashed", because=because, environment={"traceback": trace})
-    with store.begin(run) as folder:
-        folder.finish(record)
-    return record
-
-
 @dataclass(frozen=True)
-class Relay:
-    """A sink that calls a function."""
+class Local:
+    """Processes of this machine; a single run, and every run of a single worker, stays in the process that asks."""
 
-    call: Callable[[Event], None]
+    def slots(self, workers: int | None, planned: int) -> Slots:
+        """One run for each thread of torch's unless told otherwise, which share them."""
+        available = torch.get_num_threads()
+        count = max(1, min(workers or available, planned))
+        return Slots(count, max(1, available // count))
 
-    def write(self, event: Event) -> None:
-        """Pass the event on."""
-        self.call(event)
+    def run(
+        self,
+        runs: Sequence[RunConfig],
+        store: RunStore,
+        progress: Progress,
+        *,
+        workers: int | None,
+        planned: int,
+        prepare: Prepare | None,
+    ) -> dict[str, Record]:
+        """Run all; a worker that dies costs the run that it was busy with."""
+        slots = self.slots(workers, planned)
+        if slots.runs > 1 and len(runs) > 1:
+            return Pool(store, progress, Slots(min(slots.runs, len(runs)), slots.threads), prepare).run(runs)
+        if prepare is not None:
+            prepare()
+        with threads(slots.threads):
+            return {run.name: attempt(run, store, progress) for run in runs}
 
 
 @dataclass
@@ -133,26 +66,18 @@ class Worker:
 class Pool:
     """Worker processes that are handed one run at a time."""
 
-    def __init__(
-        self,
-        store: RunStore,
-        progress: Progress,
-        size: int,
-        threads: int,
-        prepare: Callable[[], object] | None = None,
-    ) -> None:
+    def __init__(self, store: RunStore, progress: Progress, slots: Slots, prepare: Prepare | None = None) -> None:
         self.prepare = prepare
         self.store = store
         self.progress = progress
-        self.size = size
+        self.slots = slots
         # Spawned, never forked: a fork copies torch's thread pools without their threads.
         self.context = multiprocessing.get_context("spawn")
-        self.threads = threads
 
     def run(self, runs: Sequence[RunConfig]) -> dict[str, Record]:
         """Records by the runs' names."""
         waiting, records = list(reversed(runs)), dict[str, Record]()
-        workers = [self._start(waiting.pop()) for _ in range(self.size)]
+        workers = [self._start(waiting.pop()) for _ in range(self.slots.runs)]
         try:
             while workers:
                 by_pipe = {id(worker.pipe): worker for worker in workers}
@@ -173,7 +98,9 @@ class Pool:
 
     def _start(self, run: RunConfig) -> Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(target=serve, args=(theirs, self.store, self.threads, self.prepare), daemon=True)
+        process = self.context.Process(
+            target=serve, args=(theirs, self.store, self.slots.threads, self.prepare), daemon=True
+        )
         with interrupts_held():
             process.start()
         theirs.close()
@@ -230,11 +157,9 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(
-    pipe: "Connection[Any, Any]", store: RunStore, threads: int, prepare: Callable[[], object] | None = None
-) -> None:
+def serve(pipe: "Connection[Any, Any]", store: RunStore, num_threads: int, prepare: Prepare | None = None) -> None:
     """A worker's life: take runs, send events and records back."""
-    torch.set_num_threads(threads)
+    torch.set_num_threads(num_threads)
     if prepare is not None:
         prepare()
     parent = os.getppid()
