@@ -8,7 +8,7 @@ from typing import get_args
 from statewise.core.config import from_plain
 from statewise.core.errors import UsageError
 from statewise.core.events import Event
-from statewise.runs.store import EVENTS
+from statewise.runs.on_disk import EVENTS
 
 KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
