@@ -13,9 +13,10 @@ def test_a_study_plans_different_runs_at_every_scale(name):
     assert all(len(set(runs)) == len(runs) for runs in names.values())
     assert len(names["smoke"]) <= len(names["small"]) <= len(names["paper"])
     assert not set(names["smoke"]) & set(names["small"])
+    assert all(bool(runs) != STUDIES[name].measured for runs in names.values())
 
 
-@pytest.mark.parametrize("name", [name for name, study in STUDIES.items() if not study.one_seed])
+@pytest.mark.parametrize("name", [name for name, study in STUDIES.items() if not (study.one_seed or study.measured)])
 def test_small_and_paper_have_seeds_enough_for_an_interval(name):
     for scale in ("small", "paper"):
         assert len({run.seed for run in STUDIES[name].runs(scale)}) >= 3
@@ -25,7 +26,7 @@ def test_only_the_long_study_has_one_seed():
     assert {name for name, study in STUDIES.items() if study.one_seed} == {"istree"}
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", [name for name, study in STUDIES.items() if not study.measured])
 def test_findings_of_runs_none_of_which_finished_have_no_values(name, tmp_path):
     study = STUDIES[name]
     findings = study.findings("small", RunStore(tmp_path), [])

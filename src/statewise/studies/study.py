@@ -73,8 +73,9 @@ class Study:
     name      as typed
     claim     what the paper says, in a sentence
     source    the paper, and how its values are known
-    times     how long each scale took or takes, in words
+    times     how long each scale took or takes, in words that begin with a number and a unit: 8 s, 2.7 min, 1.5 h
     one_seed  why there is one seed alone, and nothing is compared; empty where there are three or more
+    measured  whether nothing is trained: there are no runs, and findings measure each time that they are asked for
     runs      every run at a scale
     findings  what the finished runs say at a scale
     """
@@ -86,6 +87,7 @@ class Study:
     plan: Callable[[str], list[RunConfig]]
     read: Callable[[str, Trained], Findings]
     one_seed: str = ""
+    measured: bool = False
 
     def runs(self, scale: str) -> list[RunConfig]:
         """Every run at a scale. A scale that is not one is a UsageError."""
