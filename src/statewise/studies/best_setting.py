@@ -3,8 +3,10 @@
 import math
 from collections.abc import Sequence
 
+from statewise.models import ModelConfig
 from statewise.studies.run_config import RunConfig
 from statewise.studies.study import Trained
+from statewise.training import TrainingConfig
 
 
 def at_best_setting(trained: Trained, runs: Sequence[RunConfig]) -> list[RunConfig]:
@@ -13,10 +15,11 @@ def at_best_setting(trained: Trained, runs: Sequence[RunConfig]) -> list[RunConf
     A setting is a model and how it is trained. A run that did not finish counts as an infinite loss, or a setting would
     look better that breaks most seeds. Of equals the lowest learning rate, then the first; none where nothing finished.
     """
-    settings = dict.fromkeys((run.model, run.training) for run in runs)
-    by_rate = sorted(settings, key=lambda setting: setting[1].learning_rate)
-    groups = [[run for run in runs if (run.model, run.training) == setting] for setting in by_rate]
-    return trained.finished(min(groups, key=lambda group: mean_validation_loss(trained, group)))
+    groups: dict[tuple[ModelConfig, TrainingConfig], list[RunConfig]] = {}
+    for run in runs:
+        groups.setdefault((run.model, run.training), []).append(run)
+    by_rate = sorted(groups.values(), key=lambda group: group[0].training.learning_rate)
+    return trained.finished(min(by_rate, key=lambda group: mean_validation_loss(trained, group)))
 
 
 def mean_validation_loss(trained: Trained, runs: Sequence[RunConfig]) -> float:

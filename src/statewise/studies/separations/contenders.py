@@ -110,29 +110,33 @@ PAPER = Budget(
 
 def runs_of(budget: Budget, contender: Contender, task: Task, *, sizes: Sequence[int], size: int) -> list[RunConfig]:
     """One contender in every setting with every seed, trained on `sizes` and asked at `size`, the largest of them."""
-    return [
-        RunConfig(
-            task=task.identity(),
-            model=ModelConfig(
-                vocabulary=task.vocabulary(size),
-                max_length=task.length(size) if settings.get("positions") == "learned" else None,
-                **settings,
-            ),
-            training=TrainingConfig(
-                sizes=tuple(sizes),
-                steps=budget.steps,
-                batch_size=budget.batch_size,
-                learning_rate=rate,
-                warmup=budget.warmup,
-                weight_decay=0.0,
-                clip=budget.clip,
-                evaluate_every=budget.evaluate_every,
-                validation=budget.validation,
-            ),
-            evaluation=EvaluationConfig(sizes=(size,), examples=budget.examples, strings=0),
-            seed=seed,
+    models = [
+        ModelConfig(
+            vocabulary=task.vocabulary(size),
+            max_length=task.length(size) if settings.get("positions") == "learned" else None,
+            **settings,
         )
         for settings in contender.settings
-        for rate in budget.rates
-        for seed in budget.seeds
     ]
+    trainings = [training_of(budget, rate, sizes) for rate in budget.rates]
+    evaluation = EvaluationConfig(sizes=(size,), examples=budget.examples, strings=0)
+    identity = task.identity()
+    return [
+        RunConfig(task=identity, model=model, training=training, evaluation=evaluation, seed=seed)
+        for model, training, seed in product(models, trainings, budget.seeds)
+    ]
+
+
+def training_of(budget: Budget, rate: float, sizes: Sequence[int]) -> TrainingConfig:
+    """How a model is trained at one learning rate."""
+    return TrainingConfig(
+        sizes=tuple(sizes),
+        steps=budget.steps,
+        batch_size=budget.batch_size,
+        learning_rate=rate,
+        warmup=budget.warmup,
+        weight_decay=0.0,
+        clip=budget.clip,
+        evaluate_every=budget.evaluate_every,
+        validation=budget.validation,
+    )
