@@ -2,8 +2,9 @@
 
 from statewise.studies.cures import istree, side_by_side
 from statewise.studies.gated_rnn import architectures, in_context, teacher
-from statewise.studies.separations import index_lookup
+from statewise.studies.separations import dyck, equality, index_lookup, width
 from statewise.studies.study import Study
+from statewise.studies.zoology import mqar
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
@@ -14,5 +15,9 @@ STUDIES: dict[str, Study] = {
         istree,
         side_by_side,
         index_lookup,
+        width,
+        dyck,
+        equality,
+        mqar,
     )
 }

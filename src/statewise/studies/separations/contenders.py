@@ -90,6 +90,7 @@ class Budget:
     seeds: tuple[int, ...]
     batch_size: int = 64
     warmup: int = 50
+    schedule: str = "cosine"
     clip: float = 1.0
     evaluate_every: int = 50
     validation: int = 128
@@ -101,6 +102,7 @@ PAPER = Budget(
     rates=RATES,
     seeds=(0, 1, 2),
     warmup=0,
+    schedule="constant",
     clip=1e9,
     evaluate_every=1000,
     validation=1000,
@@ -135,6 +137,7 @@ def training_of(budget: Budget, rate: float, sizes: Sequence[int]) -> TrainingCo
         batch_size=budget.batch_size,
         learning_rate=rate,
         warmup=budget.warmup,
+        schedule=budget.schedule,
         weight_decay=0.0,
         clip=budget.clip,
         evaluate_every=budget.evaluate_every,

@@ -180,7 +180,7 @@ NOTES = (
     "has one run of each setting and reports the best. Strings of a batch have one length, drawn for each step.",
     "S4D stands in for DSS. Recurrent layers, torch's LSTM too, stand in pre-norm blocks on a residual; GPT-2's tied "
     "head and dropout are left out. LSTMs have at most 3 layers: 1, 2 and 3 are tried. The paper's text once writes N "
-    "for the longest string, which is taken for its k, from 10 to N. It says Adam and names no schedule.",
+    "for the longest string, which is taken for its k, from 10 to N. It says Adam and names no schedule: the rate is constant there.",
 )
 
 STUDY = Study(

@@ -125,9 +125,7 @@ def curve_of(asked: Scale, trained: Trained, length: int) -> Curve:
     """Accuracy against width at one length."""
     return Curve(
         label=f"N = {length}",
-        points=tuple(
-            (float(width), accuracies(trained, cell(asked, mamba(width), length))) for width in asked.widths
-        ),
+        points=tuple((float(width), accuracies(trained, cell(asked, mamba(width), length))) for width in asked.widths),
     )
 
 
@@ -156,7 +154,11 @@ def claims(scale: str, asked: Scale, curve: Curve, narrow: tuple[float, ...]) ->
     length, seeds = asked.lengths[-1], len(asked.budget.seeds)
     by_width = [values for _, values in curve.points]
     whole = all(len(values) == seeds for values in (*by_width, narrow))
-    steps = tuple(min(wide - slim for slim, wide in pairwise(each)) for each in zip(*by_width, strict=True)) if whole else ()
+    steps = (
+        tuple(min(wide - slim for slim, wide in pairwise(each)) for each in zip(*by_width, strict=True))
+        if whole
+        else ()
+    )
     behind = tuple(high - low for high, low in zip(narrow, by_width[-1], strict=True)) if whole else ()
     incomparable = TOO_SHORT if scale == "smoke" else ""
     return (
