@@ -1,5 +1,6 @@
 """Every study by its name."""
 
+from statewise.studies import aaren_memory
 from statewise.studies.cures import istree, side_by_side
 from statewise.studies.gated_rnn import architectures, in_context, teacher
 from statewise.studies.separations import dyck, equality, index_lookup, width
@@ -19,5 +20,6 @@ STUDIES: dict[str, Study] = {
         dyck,
         equality,
         mqar,
+        aaren_memory,
     )
 }

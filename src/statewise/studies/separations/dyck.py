@@ -175,14 +175,15 @@ def claims(scale: str, asked: Scale, found: Found) -> tuple[Quantity, ...]:
 
 
 NOTES = (
-    "The automaton has 8 states, 3 bits: no recurrent model here is short of them. What one attention layer needs grows "
-    "with N, but is far below widths in use up to N = 8,000 and more: at these lengths the study shows what is learned, "
-    "not what is impossible. Nothing of the kind is proved for two layers; linear recurrences are not spoken of.",
-    "At small: N = 20 and 40 in place of 20 … 400, which is below where the paper's one layer struggles; there it only "
-    "learns more slowly. One layer of width 64 in place of 256, 1,000 steps of 32 strings in place of up to 250,000 of "
-    "64, the better of two rates, one layer of each recurrent model.",
-    "Members are drawn by a walk that opens or closes with equal chance where both are possible; the paper's text does "
-    "not fix its probabilities. Negatives differ from members in 1 to N/10 brackets, as there.",
+    "The automaton has 8 states, 3 bits: no recurrent model here is short of them. What one attention layer needs "
+    "grows with N, but is far below widths in use up to N = 8,000 and more: at these lengths the study shows what is "
+    "learned, not what is impossible. Nothing of the kind is proved for two layers; linear recurrences are not spoken "
+    "of.",
+    "At small: N = 20 and 40 in place of 20 … 400, which is below where the paper's one layer struggles; there it "
+    "only learns more slowly. One layer of width 64 in place of 256, 1,000 steps of 32 strings in place of up to "
+    "250,000 of 64, the better of two rates, one layer of each recurrent model.",
+    "Members are drawn by a walk that opens or closes with equal chance where both are possible; the paper's text "
+    "does not fix its probabilities. Negatives differ from members in 1 to N/10 brackets, as there.",
     "At paper LSTMs of 1, 2 and 3 layers and Mambas of 1, 2, 4 and 6 are tried, all of width 64: the paper gives "
     "widths, not depths.",
 )

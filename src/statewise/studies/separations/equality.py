@@ -259,18 +259,18 @@ def chart_of(scale: str, name: str, found: Found) -> Chart:
 
 
 NOTES = (
-    "Required bits are about readers that are right on every string. Of random strings a hash of a few bits is all but "
-    "always right, so that no accuracy below 100 % is bounded; where unequal strings differ in one place, a checksum of "
-    "log2 of the alphabet is always right. Only next-character prediction asks for the string itself.",
+    "Required bits are about readers that are right on every string. Of random strings a hash of a few bits is all "
+    "but always right, so that no accuracy below 100 % is bounded; where unequal strings differ in one place, a "
+    "checksum of log2 of the alphabet is always right. Only next-character prediction asks for the string itself.",
     "At small: N = 20 and 40 in place of 20 … 800, where what the paper says of failing models cannot be seen; 16 "
     "symbols in place of 1,024 in the last two forms; 1,000 steps of 32 strings in place of up to 250,000 of 64; two "
     "layers of width 64 (one of the LSTM), one rate, no DSS and no RetNet.",
-    "N counts the symbols of both strings, the separator apart. Strings of a batch have one length, drawn for each step. "
-    "The paper predicts the set of legal symbols at every prefix; before the separator every symbol is legal, so here "
-    "only what follows it is asked.",
-    "S4D stands in for DSS. At paper the whole grid is tried and the best setting chosen on the validation split, by the "
-    "mean over three seeds; next-character prediction has width 64. Wider DSS that the paper reports at N = 800 is not "
-    "in the plan.",
+    "N counts the symbols of both strings, the separator apart. Strings of a batch have one length, drawn for each "
+    "step. The paper predicts the set of legal symbols at every prefix; before the separator every symbol is legal, "
+    "so here only what follows it is asked.",
+    "S4D stands in for DSS. At paper the whole grid is tried and the best setting chosen on the validation split, by "
+    "the mean over three seeds; next-character prediction has width 64. Wider DSS that the paper reports at N = 800 "
+    "is not in the plan.",
 )
 
 STUDY = Study(

@@ -174,13 +174,15 @@ def claims(scale: str, asked: Scale, found: Found) -> tuple[Quantity, ...]:
 NOTES = (
     "The proof is about strings so long that states do not hold them: N · 6 bits. States here hold more at these "
     "lengths, so that where a recurrent model fails it has not learned; the bound is not what stops it.",
-    "At small: 48 queries of each string, answered from one reading, make supervision denser than the paper's one; 550 "
-    "steps of 16 strings in place of up to 250,000 of 64; one rate, one layer of width 64 for all; no DSS, no RetNet.",
+    "At small: 48 queries of each string, answered from one reading, make supervision denser than the paper's one; "
+    "550 steps of 16 strings in place of up to 250,000 of 64; one rate, one layer of width 64 for all; no DSS, no "
+    "RetNet.",
     "At paper the best setting of the grid is chosen on the validation split, by the mean over three seeds; the paper "
     "has one run of each setting and reports the best. Strings of a batch have one length, drawn for each step.",
     "S4D stands in for DSS. Recurrent layers, torch's LSTM too, stand in pre-norm blocks on a residual; GPT-2's tied "
     "head and dropout are left out. LSTMs have at most 3 layers: 1, 2 and 3 are tried. The paper's text once writes N "
-    "for the longest string, which is taken for its k, from 10 to N. It says Adam and names no schedule: the rate is constant there.",
+    "for the longest string, which is taken for its k, from 10 to N. It says Adam and names no schedule: the rate is "
+    "constant there.",
 )
 
 STUDY = Study(

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 from statewise.bounds import required_bits
 from statewise.runs.findings import Chart, Curve, Findings, Grid, Mark, Published, Quantity
+from statewise.studies.best_setting import at_best_setting
 from statewise.studies.run_config import RunConfig
 from statewise.studies.separations.contenders import PAPER, Budget, Contender, recurrent, runs_of, transformer
 from statewise.studies.separations.heat_map import WORDS_ALONE, bits_of, spread, token_accuracy
 from statewise.studies.separations.index_lookup import SHORTEST, TRANSFORMER
-from statewise.studies.best_setting import at_best_setting
 from statewise.studies.study import TOO_SHORT, Study, Trained
 from statewise.tasks import IndexLookup
 
@@ -184,11 +184,11 @@ def claims(scale: str, asked: Scale, curve: Curve, narrow: tuple[float, ...]) ->
 
 
 NOTES = (
-    "Every width here carries more bits than the string has: what rises with width is how well it is learned, not what "
-    "a proof allows.",
+    "Every width here carries more bits than the string has: what rises with width is how well it is learned, not "
+    "what a proof allows.",
     "At small: strings of 10 to 100 symbols, 48 queries of each, 500 steps of 16 strings, one rate for all widths. At "
-    "paper every width has the best of seven rates, chosen on the validation split. The paper also says that LSTMs stay "
-    "at chance above 100 symbols at any width, which `separations-index-lookup` asks.",
+    "paper every width has the best of seven rates, chosen on the validation split. The paper also says that LSTMs "
+    "stay at chance above 100 symbols at any width, which `separations-index-lookup` asks.",
 )
 
 STUDY = Study(

@@ -6,9 +6,9 @@ so that with the model's own predictions Q
 
     log2 L − Σ_p E[−log2 Q_p(v_p | S)]  ≤  H(V) − H(V | S)  =  I(V; S)  ≤  H(S)  ≤  bits of S
 
-L = v!/(v − n)! lists, or v^n where values repeat: a predictor's cross-entropy is at least the conditional entropy, and the
-entropies of the parts add up to no less than that of the whole. It is the argument of `statewise.capacity`, without its
-mixing: one confident mistake costs without limit, and the mean over test sequences is an estimate of E.
+L = v!/(v − n)! lists, or v^n where values repeat: a predictor's cross-entropy is at least the conditional entropy, and
+the entropies of the parts add up to no less than that of the whole. It is the argument of `statewise.capacity`, without
+its mixing: one confident mistake costs without limit, and the mean over test sequences is an estimate of E.
 """
 
 import math
@@ -27,7 +27,7 @@ def recovered_bits(task: MQAR, size: int, loss: float) -> float:
 
 
 def bits_of_accuracy(task: MQAR, size: int, accuracy: float) -> int:
-    """The least bits of state with which any recurrent reader can be this accurate on average: sphere covering, inverted.
+    """The least bits of state with which a recurrent reader can be this accurate on average: sphere covering, inverted.
 
     accuracy  of the queries, in [0, 1]
 
