@@ -57,6 +57,12 @@ class Trained:
         (result,) = self.record(run).results
         return result.validation.loss
 
+    def token_accuracy(self, run: RunConfig) -> float:
+        """Test accuracy per scored token of a run that finished, at its only size."""
+        (result,) = self.record(run).results
+        assert result.token_accuracy is not None
+        return result.token_accuracy
+
     def missing(self) -> tuple[str, ...]:
         """A line for each run that gave no numbers."""
         return tuple(
