@@ -205,11 +205,13 @@ def points_of(
 
 
 NOTES = (
-    "Scaled accuracy is (accuracy − chance) / (1 − chance), as in the figure of Beck et al., arXiv 2405.04517, that the "
-    "paper takes its other models from; of bucket sort per symbol. That the remembered values are scaled is a guess.",
-    "At paper, the prose's settings: two layers with a convolution of 4 taps before each, batches of 256, AdamW at 3e-4 "
-    "with weight decay 0.01, 500,000 steps, three seeds. A fork of the code has no convolution, batches of 128, weight "
-    "decay 0.05, no dropout, no clipping, and 100,000 steps for even pairs; from it are the width, 256, and expansion 1.",
+    "Scaled accuracy is (accuracy − chance) / (1 − chance), as in the figure of Beck et al., arXiv 2405.04517, "
+    "that the paper takes its other models from; of bucket sort per symbol. That the remembered values are scaled "
+    "is a guess.",
+    "At paper, the prose's settings: two layers with a convolution of 4 taps before each, batches of 256, AdamW "
+    "at 3e-4 with weight decay 0.01, 500,000 steps, three seeds. A fork of the code has no convolution, batches "
+    "of 128, weight decay 0.05, no dropout, no clipping, and 100,000 steps for even pairs; from it are the width, "
+    "256, and expansion 1.",
     "Lengths: trained on 1 … 40, drawn for each step rather than each string; scored on 40 … 256, all at paper.",
     "The paper lists only languages on which 30 % can be reached; those whose names we know are here.",
 )

@@ -97,13 +97,14 @@ SCALES = {
 
 NOTES = (
     "Accuracy is per symbol, as in the authors' code, on the test split.",
-    "At paper, the prose's Adam at 1e-4 (no weight decay), batches of 64 (theirs: two of 32, accumulated), dropout 0.1, "
-    "gradients clipped at 1; a fork of the code has AdamW at 3e-4 with weight decay 0.05. Training ends early where "
-    "99.9 % of validation sequences are right; the paper stops early too, by a rule that is not known.",
-    "Blocks are the recurrence alone on a residual, no convolution and no feed-forward, as the paper says. Ours: RMSNorm "
-    "before it, dropout on what it adds to the residual, Adam's second moment over 0.98, three seeds.",
-    "At small, 8 of 32 places hold data (the paper: 16 of 4,096), expansion is 2 (6), and 1,600 steps of 32 are made at "
-    "3e-3 with cosine decay (400,000 of 64).",
+    "At paper, the prose's Adam at 1e-4 (no weight decay), batches of 64 (theirs: two of 32, accumulated), "
+    "dropout 0.1, gradients clipped at 1; a fork of the code has AdamW at 3e-4 with weight decay 0.05. Training "
+    "ends early where 99.9 % of validation sequences are right; the paper stops early too, by a rule that is not "
+    "known.",
+    "Blocks are the recurrence alone on a residual, no convolution and no feed-forward, as the paper says. Ours: "
+    "RMSNorm before it, dropout on what it adds to the residual, Adam's second moment over 0.98, three seeds.",
+    "At small, 8 of 32 places hold data (the paper: 16 of 4,096), expansion is 2 (6), and 1,600 steps of 32 are "
+    "made at 3e-3 with cosine decay (400,000 of 64).",
 )
 
 

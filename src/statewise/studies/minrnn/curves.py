@@ -1,6 +1,7 @@
 """What runs said of the validation split on their way."""
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from statewise.core.events import Evaluated
 from statewise.runs.findings import Curve
@@ -28,4 +29,4 @@ def mean_loss(events: Sequence[Evaluated]) -> float:
 def rises(events: Sequence[Evaluated]) -> float:
     """By how much the loss rose between evaluations, in all: 0 for a training that never goes back."""
     losses = [event.loss for event in events]
-    return sum(max(0.0, later - sooner) for sooner, later in zip(losses, losses[1:], strict=False))
+    return sum(max(0.0, later - sooner) for sooner, later in pairwise(losses))

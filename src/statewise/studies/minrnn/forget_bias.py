@@ -106,8 +106,9 @@ def chart_of(scale: str, trained: Trained) -> Chart:
 
 
 OWN_NOTES = (
-    "The paper shows curves (its Figure 5) of which no numbers are known to us, nor the task: here it is selective "
-    "copying. Sooner is read as a lower mean of the validation losses on the way, steadier as smaller rises between them.",
+    "The paper shows curves (its Figure 5) of which no numbers are known to us, nor the task: here it is "
+    "selective copying. Sooner is read as a lower mean of the validation losses on the way, steadier as smaller "
+    "rises between them.",
     "The bias is added to the forget gate's, under the normalised gates f/(f+i) and i/(f+i).",
 )
 

@@ -77,7 +77,7 @@ def measurements(scale: str) -> list[Measurement]:
 
 @torch.inference_mode()
 def infer(layer: str, batch: int, width: int, contexts: Sequence[int], rounds: int, repeats: int) -> Numbers:
-    """Seconds in every round: of each context read and a token after it, of such a token alone, and of one after none."""
+    """Seconds in every round: of each context and a token after it, of that token alone, and of one after none."""
     keep_freed_memory()
     torch.manual_seed(0)
     mixer, token = MIXERS[layer](width), torch.ones(batch, width)  # type: ignore[abstract]
@@ -187,8 +187,8 @@ def chart_of(asked: Scale, found: Found) -> Chart:
 
 
 NOTES = (
-    "Faster by p % is read as p % less time. The paper's are medians or means of 50 runs, up to 2,048 tokens; at which "
-    "context its percents hold, its width and its layers are not known.",
+    "Faster by p % is read as p % less time. The paper's are medians or means of 50 runs, up to 2,048 tokens; at "
+    "which context its percents hold, its width and its layers are not known.",
     "Mamba there is its CUDA kernel, here our own of C++; GRU and LSTM are torch's own here, plain cells there.",
     "The last lines have no published value: a state of constant size makes a token cost the same after any context.",
 )

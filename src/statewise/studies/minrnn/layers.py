@@ -20,7 +20,7 @@ PUBLISHED: dict[tuple[str, int], Published] = {
 """Table 1."""
 
 SECOND_ADDS, THIRD_ADDS = 0.2, 0.0
-"""Least differences that count as the paper's trend: fixed before the study ran, after a trial of minGRU with one seed."""
+"""Least differences that count as the paper's trend: fixed before the study ran, after one trial of minGRU."""
 
 
 def plan(scale: str) -> list[RunConfig]:
@@ -99,7 +99,7 @@ def value_of(mixer: str, layers: int) -> float:
 
 STUDY = Study(
     name="minrnn-layers",
-    claim="One layer of minGRU or minLSTM copies little of what it selects; with a second its gates depend on the past.",
+    claim="One layer of minGRU or minLSTM copies little; from the second on gates depend on the past, and copy most.",
     source=f"{PAPER}, Table 1; from memory but for the row of three layers, which an independent note repeats",
     times={"smoke": "2 s of CPU time"},
     plan=plan,

@@ -1,7 +1,7 @@
 """minrnn-parameters: minGRU and minLSTM have a fraction of the parameters of a GRU and an LSTM, counted from modules.
 
-d_x channels in, d_h = α · d_x hidden units. Weights alone, as the paper counts: 2 d_h d_x against 3 d_h (d_x + d_h), and
-3 d_h d_x against 4 d_h (d_x + d_h).
+d_x channels in, d_h = α · d_x hidden units. Weights alone, as the paper counts: 2 d_h d_x against 3 d_h (d_x + d_h),
+and 3 d_h d_x against 4 d_h (d_x + d_h).
 """
 
 from collections.abc import Callable
@@ -150,14 +150,16 @@ def chart_of(found: dict[tuple[str, int], Shares]) -> Chart:
 
 
 NOTES = (
-    "The paper counts weights without biases, and the cell without the map from d_h back to d_x that its blocks have "
-    "besides. Counted here from torch.nn.GRU and LSTM (which have two biases for each gate) and from our layers (one).",
-    "The largest layers are where the saving is largest, and the map back, d_h · d_x, takes a third or more of it again.",
+    "The paper counts weights without biases, and the cell without the map from d_h back to d_x that its blocks "
+    "have besides. Counted here from torch.nn.GRU and LSTM (which have two biases for each gate) and from our "
+    "layers (one).",
+    "The largest layers are where the saving is largest, and the map back, d_h · d_x, takes a third or more of it "
+    "again.",
 )
 
 STUDY = Study(
     name="minrnn-parameters",
-    claim="minGRU has 33, 22, 17, 13 % of a GRU's parameters at expansions 1 to 4, minLSTM 38, 25, 19, 15 % of an LSTM's.",
+    claim="minGRU has 33, 22, 17, 13 % of a GRU's weights at expansions 1 to 4, minLSTM 38, 25, 19, 15 % of an LSTM's.",
     source=f"{PAPER}, §3.1 and §3.2",
     times=dict.fromkeys(("smoke", "small", "paper"), "under a second"),
     read=read,

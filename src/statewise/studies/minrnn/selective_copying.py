@@ -1,4 +1,4 @@
-"""minrnn-selective-copying: minimal recurrences copy what they select, as Mamba does and a fixed recurrence does not."""
+"""minrnn-selective-copying: minimal recurrences copy what they select like Mamba, and a fixed recurrence cannot."""
 
 from dataclasses import dataclass
 
@@ -108,8 +108,8 @@ def chart_of(trained: Trained, scale: str) -> Chart:
 
 
 OWN_NOTES = (
-    "S4 is its diagonal form (S4D), Mamba our own; both have two layers of width 64, as in the Mamba paper (from memory), "
-    "in the same blocks as the others. H3 and Hyena are not trained here.",
+    "S4 is its diagonal form (S4D), Mamba our own; both have two layers of width 64, as in the Mamba paper (from "
+    "memory), in the same blocks as the others. H3 and Hyena are not trained here.",
     "No GRU or LSTM was published on this task.",
 )
 

@@ -251,14 +251,17 @@ def within(value: float, share: float) -> Published:
 
 
 NOTES = (
-    "The paper's loss is the least on its test split, which so chooses the step and is reported. Ours is the least on a "
-    "validation split, the last fiftieth of the training part; the test split, its last 10 %, is scored after the last step.",
+    "The paper's loss is the least on its test split, which so chooses the step and is reported. Ours is the "
+    "least on a validation split, the last fiftieth of the training part; the test split, its last 10 %, is "
+    "scored after the last step.",
     "Losses are in nats per byte, which in this corpus is a character.",
-    "At paper: three layers of width 384, expansion 2, dropout 0.2, AdamW at 1e-3, gradients clipped at 0.25, batches of "
-    "64, 5,000 steps scored every 25, six heads of the Transformer, and of Mamba 16 states and expansion 2, as the prose "
-    "has it. Contexts of 256 are from memory. Not known: weight decay and schedule (here 0.01, torch's default, and "
-    "constant), the feed-forward (here 4 times the width, GELU), Mamba's (here the same), positions (here learned).",
-    "At small: the model of the preset of `text` (width 128), five times its steps, four windows of 256 a step, one seed.",
+    "At paper: three layers of width 384, expansion 2, dropout 0.2, AdamW at 1e-3, gradients clipped at 0.25, "
+    "batches of 64, 5,000 steps scored every 25, six heads of the Transformer, and of Mamba 16 states and "
+    "expansion 2, as the prose has it. Contexts of 256 are from memory. Not known: weight decay and schedule "
+    "(here 0.01, torch's default, and constant), the feed-forward (here 4 times the width, GELU), Mamba's (here "
+    "the same), positions (here learned).",
+    "At small: the model of the preset of `text` (width 128), five times its steps, four windows of 256 a step, "
+    "one seed.",
     "The paper says that the Transformer takes about 2.5 times more steps; 2,000 over 575 is 3.5 times as many.",
 )
 

@@ -93,7 +93,7 @@ def train_steps(layer: str, batch: int, width: int, lengths: Sequence[int], roun
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio:
-    """A published ratio of two layers at a length: the slower one's time over the faster one's, or memory over memory."""
+    """The time, or the memory, of one layer over that of another at one length."""
 
     over: str
     under: str
@@ -151,7 +151,7 @@ MEMORIES = {
     (MIN_LSTM, LOOPED_LSTM): seen(1.88, low=1.0),
     ("Mamba", MIN_GRU): seen(1.56, low=1.0),
 }
-"""About +88 % of the minimal layers over the traditional, and +56 % of Mamba over minGRU; at which length is not said."""
+"""About +88 % of minimal layers over traditional ones, and +56 % of Mamba over minGRU; the length is not known."""
 
 
 def read(scale: str, trained: Trained) -> Findings:
@@ -217,18 +217,18 @@ def chart_of(name: str, y_label: str, asked: Scale, found: dict[str, list[tuple[
 
 
 NOTES = (
-    "The paper's loops are plain PyTorch cells, as ours here; it leaves out torch's own GRU and LSTM, which stand beside. "
-    "Its numbers are means over 100 runs on a T4 of 16 GB at batch 64; width and layers are not known.",
-    "Mamba there is its CUDA kernel, here our own of C++. All layers here are the mixers with default settings: minGRU "
-    "and minLSTM with a map back to the width, Mamba with expansion 2.",
-    "Memory is the most that the process held beyond what it held before any length, in steps of pages; freed memory is "
-    "kept, as in training.",
+    "The paper's loops are plain PyTorch cells, as ours here; it leaves out torch's own GRU and LSTM, which stand "
+    "beside. Its numbers are means over 100 runs on a T4 of 16 GB at batch 64; width and layers are not known.",
+    "Mamba there is its CUDA kernel, here our own of C++. All layers here are the mixers with default settings: "
+    "minGRU and minLSTM with a map back to the width, Mamba with expansion 2.",
+    "Memory is the most that the process held beyond what it held before any length, in steps of pages; freed "
+    "memory is kept, as in training.",
     "Ranges: a loop counts as slow from ten times on, Mamba as equal within 25 %, memory as larger from 1 on.",
 )
 
 STUDY = Study(
     name="minrnn-speed",
-    claim="A training step of minGRU or minLSTM takes hardly longer with the sequence; that of a looped GRU grows with it.",
+    claim="A training step of minGRU or minLSTM hardly grows with the length; one of a looped GRU or LSTM does.",
     source=f"{PAPER}, §4.1 and Figure 1",
     times={"smoke": "8 processes of seconds"},
     measurements=measurements,
