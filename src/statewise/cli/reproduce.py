@@ -1,6 +1,8 @@
 """statewise reproduce: a published claim, tested again, with the paper's values beside ours."""
 
+import sys
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -26,6 +28,8 @@ class Reproduce:
     """As in gated-rnn-teacher."""
     scale: str = "small"
     """smoke (seconds), small (minutes on two cores) or paper (the published sizes)."""
+    file: str | None = None
+    """Text file that the study trains on, for studies that need one: minrnn-shakespeare."""
     output: Path = Path("runs")
     """Folder of run folders; figures go into it too."""
     workers: int | None = None
@@ -41,13 +45,13 @@ class Reproduce:
         check_workers("reproduce", self.workers)
         if self.name is None:
             return self._list()
-        study = pick("study", self.name, STUDIES)
+        study = pick("study", self.name, STUDIES).of_corpus(self.file)
         if self.figures:
             require("matplotlib", extra="report", purpose="the study's figures (leave them out with --no-figures)")
         out = console()
         out.print(f"{study.name} at scale {self.scale}: {study.claim}", soft_wrap=True)
         records = run_watched(study.runs(self.scale), self.output, workers=self.workers, keep_memory=self.keep_memory)
-        findings = study.findings(self.scale, RunStore(self.output), records)
+        findings = study.findings(self.scale, RunStore(self.output), records, partial(print, file=sys.stderr))
         out.print(render_study(findings))
         out.print(f"Source: {study.source}.", soft_wrap=True)
         if self.figures:

@@ -22,7 +22,7 @@ PNG_DPI = 150
 RULE = (
     "A value agrees where its mean over seeds lies in the accepted range, which is written in the study and was fixed "
     f"before looking. ± is half of Student's t 95 % interval over seeds, ×÷ the same for logarithms: approximate. With "
-    f"fewer than {SEEDS_TO_COMPARE} seeds nothing is compared."
+    f"fewer than {SEEDS_TO_COMPARE} seeds nothing is compared but what is counted."
 )
 
 
@@ -38,7 +38,7 @@ def verdict_of(quantity: Quantity) -> str:
         return "–"
     if quantity.incomparable:
         return f"not comparable: {quantity.incomparable}"
-    if len(quantity.values) < SEEDS_TO_COMPARE:
+    if not quantity.values or (len(quantity.values) < SEEDS_TO_COMPARE and not quantity.exact):
         return f"not comparable: {len(quantity.values)} of at least {SEEDS_TO_COMPARE} seeds"
     return "agrees" if published.low <= centre(quantity) <= published.high else "differs"
 
@@ -87,7 +87,8 @@ def cells(quantity: Quantity) -> list[str]:
     if published is not None:
         said = published.words if published.value is None else short(published.value)
         known = [said, published.known, accepted(published)]
-    return [quantity.name, *known, measured(quantity), str(len(quantity.values)), verdict_of(quantity)]
+    seeds = "counted" if quantity.exact else str(len(quantity.values))
+    return [quantity.name, *known, measured(quantity), seeds, verdict_of(quantity)]
 
 
 def accepted(published: Published) -> str:

@@ -31,6 +31,7 @@ class Quantity:
     logarithmic    the mean over seeds and its interval are taken of logarithms, as for losses that span magnitudes;
                    values are then positive
     incomparable   why the value and the published one cannot be compared; empty where they can
+    exact          counted, not sampled: one value is all there is to compare
     """
 
     name: str
@@ -38,6 +39,7 @@ class Quantity:
     published: Published | None = None
     logarithmic: bool = False
     incomparable: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
