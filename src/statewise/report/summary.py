@@ -28,6 +28,7 @@ class Row:
     required_bits       what a proof says that any reader which is always right must hold; None where none is proved
     best_accuracy       proved limit of token accuracy for that state; None where none is proved
     selection           the learning rates that were tried, and the one that was selected
+    records             the runs that the means are over
     """
 
     task: Task
@@ -49,6 +50,7 @@ class Row:
     best: Result
     seconds: float
     wall_clock: bool
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,4 +146,5 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
         best=result_at(best_seed(task, finished), size),
         seconds=sum(record.training["seconds"] for record in finished) / len(finished),
         wall_clock=finished[0].training["budget"] == "wall-clock",
+        records=tuple(finished),
     )
