@@ -15,7 +15,7 @@ from statewise.core.events import Evaluated, Progress
 from statewise.core.optional import require
 from statewise.report import StudyPart, page, render, summarise, write_page
 from statewise.report.page import as_data, digest_of
-from statewise.runs.findings import Chart, Curve, Findings, Grid, Mark, Quantity, around
+from statewise.runs.findings import Chart, Curve, Findings, Grid, Mark, Quantity, StudyRecord, around
 from statewise.tasks import Parity, Text
 
 EVIL = "<script>alert(1)</script>"
@@ -137,15 +137,17 @@ def test_what_records_say_is_escaped(record, tmp_path):
 
 
 def test_what_a_study_says_is_escaped(tmp_path):
-    chart = Chart(name="c", title=EVIL, x_label=EVIL, y_label=EVIL, curves=(Curve(label=EVIL, points=((1.0, (1.0,)),)),))
+    chart = Chart(
+        name="c", title=EVIL, x_label=EVIL, y_label=EVIL, curves=(Curve(label=EVIL, points=((1.0, (1.0,)),)),)
+    )
     findings = Findings(
         quantities=(Quantity(name=EVIL, values=(1.0,), published=around(1.0, EVIL, share=0.1), incomparable=EVIL),),
         charts=(replace(chart, marks=(Mark(label=EVIL, axis="x", at=2.0),)),),
         notes=(EVIL,),
         grids=(Grid(title=EVIL, headings=(EVIL,), rows=((EVIL,),)),),
     )
-    study = StudyPart(name=EVIL, scale="smoke", claim=EVIL, source=EVIL, findings=findings)
-    text = write_page(summarise(()), tmp_path, name="study", studies=[study]).read_text()
+    study = StudyRecord(name=EVIL, scale="smoke", claim=EVIL, source=EVIL, runs=(), findings=findings)
+    text = write_page(summarise(()), tmp_path, name="study", studies=[StudyPart(study)]).read_text()
     assert EVIL not in text
     assert "<script" not in markup(text)
     assert text.count(HARMLESS) > 10

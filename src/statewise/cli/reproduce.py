@@ -1,5 +1,6 @@
 """statewise reproduce: a published claim, tested again, with the paper's values beside ours."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from statewise.cli.console import console
 from statewise.cli.watched import check_workers, run_watched, status_of
 from statewise.core.errors import pick
 from statewise.core.optional import require
+from statewise.report import StudyPart, summarise, write_page
 from statewise.report.study import draw_charts, render_study
-from statewise.runs import RunStore
+from statewise.runs import Record, RunStore
+from statewise.runs.findings import Findings, StudyRecord, save_study
 from statewise.studies.catalogue import STUDIES
-from statewise.studies.study import SCALES
+from statewise.studies.study import SCALES, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,11 @@ class Reproduce:
     scale: str = "small"
     """smoke (seconds), small (minutes on two cores) or paper (the published sizes)."""
     output: Path = Path("runs")
-    """Folder of run folders; figures go into it too."""
+    """Folder of run folders; figures and the page go into it too."""
     workers: int | None = None
     """Processes; default one for each core that torch uses."""
     figures: bool = True
-    """Draw the study's figures; needs the extra `report`."""
+    """Draw the study's figures and write its page; needs the extra `report`."""
     keep_memory: bool = True
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
 
@@ -43,7 +46,8 @@ class Reproduce:
             return self._list()
         study = pick("study", self.name, STUDIES)
         if self.figures:
-            require("matplotlib", extra="report", purpose="the study's figures (leave them out with --no-figures)")
+            for module in ("matplotlib", "jinja2", "plotly"):
+                require(module, extra="report", purpose="the study's figures (leave them out with --no-figures)")
         out = console()
         out.print(f"{study.name} at scale {self.scale}: {study.claim}", soft_wrap=True)
         records = run_watched(study.runs(self.scale), self.output, workers=self.workers, keep_memory=self.keep_memory)
@@ -53,7 +57,21 @@ class Reproduce:
         if self.figures:
             for path in draw_charts(findings, self.output, name=f"{study.name}-{self.scale}"):
                 out.print(f"Figure: {path}", soft_wrap=True)
+            out.print(f"Report: {self._page(study, findings, records)}", soft_wrap=True)
         return status_of(records)
+
+    def _page(self, study: Study, findings: Findings, records: Sequence[Record]) -> Path:
+        found = StudyRecord(
+            name=study.name,
+            scale=self.scale,
+            claim=study.claim,
+            source=study.source,
+            runs=tuple(record.name for record in records),
+            findings=findings,
+        )
+        save_study(found, self.output)
+        part = StudyPart(found, tuple(records))
+        return write_page(summarise(()), self.output, name=f"{study.name}-{self.scale}", studies=[part])
 
     def _list(self) -> int:
         out = console()

@@ -1,6 +1,6 @@
 """Learning curves: loss over steps, on training data and on the validation split, from the events of runs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,10 +25,15 @@ LEAST_POINTS, MOST_OF_ONE = 8, 200
 
 @dataclass(frozen=True)
 class History:
-    """One run and what it said while it was trained."""
+    """One run, what its model is called, and what it said while it was trained."""
 
+    model: str
     record: Record
     events: tuple[Event, ...]
+
+
+ByTask = dict[Task, list[tuple[str, Record]]]
+"""Runs with the names of their models."""
 
 
 def points_for(runs: int) -> int:
@@ -40,13 +45,13 @@ def points_for(runs: int) -> int:
     return min(MOST_OF_ONE, max(LEAST_POINTS, MOST_POINTS // max(1, runs)))
 
 
-def learning_plot(task: Task, histories: Sequence[History], *, places: Mapping[str, int], points: int) -> Plot | None:
+def learning_plot(task: Task, histories: Sequence[History], *, points: int) -> Plot | None:
     """Training loss as a line for each run and validation loss as dashed lines with marks; None without an event.
 
-    places  the place of each model, which gives it its colour
     points  the most that one curve has
     """
-    curves = [series for history in histories for series in curves_of(task, history, places, points)]
+    places = {model: place for place, model in enumerate(dict.fromkeys(history.model for history in histories))}
+    curves = [series for each in histories for series in curves_of(each, places[each.model], points)]
     if not curves:
         return None
     models = dict.fromkeys(series.model for series in curves)
@@ -68,12 +73,11 @@ def ends_at(curves: Sequence[Series], model: str) -> str:
     return f"{min(last):.3g} to {max(last):.3g} at the end"
 
 
-def curves_of(task: Task, history: History, places: Mapping[str, int], points: int) -> list[Series]:
+def curves_of(history: History, place: int, points: int) -> list[Series]:
     """One run's curves: of training, and for each size that was evaluated of validation."""
     config = history.record.config
-    model, seed = model_of_run(config), config["seed"]
+    model, seed = history.model, config["seed"]
     said = (f"seed {seed}", *settings_of(config))
-    place = places[model]
     training = [Point(x=event.step, y=event.loss, said=said) for event in history.events if isinstance(event, Progress)]
     found = [
         Series(
@@ -124,32 +128,35 @@ def thinned(points: Sequence[Point], most: int) -> tuple[Point, ...]:
     return tuple(points[round(i * (len(points) - 1) / (most - 1))] for i in range(most))
 
 
-def histories_of(records: Sequence[Record], folder: Path) -> list[History]:
-    """The runs with what stands in their folders below `folder`."""
-    return [History(record, read_events(folder / record.name)) for record in records]
-
-
-def reported(summary: Summary) -> dict[Task, list[Record]]:
-    """The runs that the tables are about, those that failed among them: of each model those at the selected rate."""
-    rates = {(row.task, row.stack): row.selection.learning_rate for row in summary.rows}
-    found: dict[Task, list[Record]] = {}
-    for record in summary.records:
-        task, rate = from_identity(record.config["task"]), rate_of(record)
-        if rates.get((task, model_of_run(record.config)), rate) == rate:
-            found.setdefault(task, []).append(record)
+def by_task(records: Sequence[Record]) -> ByTask:
+    """Every run by its task, under the name of its stack."""
+    found: ByTask = {}
+    for record in records:
+        task = from_identity(record.config["task"])
+        found.setdefault(task, []).append((model_of_run(record.config), record))
     return found
 
 
-def learning_plots(by_task: Mapping[Task, Sequence[Record]], folder: Path, *, among: int) -> dict[Task, Plot]:
-    """The learning curves of each task that has any.
+def reported(summary: Summary) -> ByTask:
+    """The runs that the tables are about, those that failed among them: of each model those at the selected rate."""
+    rates = {(row.task, row.stack): row.selection.learning_rate for row in summary.rows}
+    found: ByTask = {}
+    for record, model in zip(summary.records, summary.models, strict=True):
+        task, rate = from_identity(record.config["task"]), rate_of(record)
+        if rates.get((task, model), rate) == rate:
+            found.setdefault(task, []).append((model, record))
+    return found
+
+
+def learning_plots(runs: ByTask, folder: Path, *, among: int) -> dict[Task, Plot]:
+    """The learning curves of each task that has any, from what stands in the run folders below `folder`.
 
     among  how many runs there are in the page, which share its room
     """
     plots = {}
-    for task, records in by_task.items():
-        models = dict.fromkeys(model_of_run(record.config) for record in records)
-        places = {model: place for place, model in enumerate(models)}
-        plot = learning_plot(task, histories_of(records, folder), places=places, points=points_for(among))
+    for task, group in runs.items():
+        histories = [History(model, record, read_events(folder / record.name)) for model, record in group]
+        plot = learning_plot(task, histories, points=points_for(among))
         if plot is not None:
             plots[task] = plot
     return plots

@@ -10,7 +10,7 @@ from typing import Any
 from statewise.core.optional import require
 from statewise.report.figures import picture
 from statewise.report.interactive import plotly_script
-from statewise.report.learning import learning_plots, reported
+from statewise.report.learning import ByTask, by_task, learning_plots, reported
 from statewise.report.plot import Plot
 from statewise.report.plots import Marker, plots_of
 from statewise.report.study import PNG_DPI, StudyPart
@@ -18,8 +18,8 @@ from statewise.report.study_view import study_section
 from statewise.report.summary import Summary
 from statewise.report.table import missing_line, notes, rate_lines, threshold_note
 from statewise.report.view import Runs, Section, facets_of, sentences, task_sections
-from statewise.runs import Record
-from statewise.tasks import Task, from_identity
+from statewise.runs.record import model_of_run
+from statewise.tasks import Task
 
 HERE = Path(__file__).parent
 LIMIT = 8_000_000
@@ -91,9 +91,9 @@ class Sections:
         self.folder = folder
         self.best_of_seeds = best_of_seeds
         self.runs = Runs()
-        self.runs.add(
-            record for records in (summary.records, *(part.records for part in studies)) for record in records
-        )
+        self.runs.add(summary.records, summary.models)
+        for part in studies:
+            self.runs.add(part.records, [model_of_run(record.config) for record in part.records])
 
     def page(self, left_out: int) -> bytes:
         """The whole page, without the first so many of what can be left out."""
@@ -102,7 +102,10 @@ class Sections:
         learning = self._learning(reported(summary)) if curves else {}
         plots = {task: [*group, *filter(None, [learning.get(task)])] for task, group in self.plots.items()}
         tasks = task_sections(summary, plots, best_of_seeds=self.best_of_seeds)
-        studies = [study_section(study, self._of_study(study, curves=curves)) for study in self.studies]
+        studies = [
+            study_section(part.study, list(self._learning(by_task(part.records if curves else ())).values()))
+            for part in self.studies
+        ]
         said = [missing_line(summary), *rate_lines(summary)] if summary.records else []
         return render(
             heading=COMPARISON if tasks or not studies else STUDIES,
@@ -115,14 +118,8 @@ class Sections:
             details=self.runs.data() if configurations else {},
         )
 
-    def _learning(self, by_task: Mapping[Task, Sequence[Record]]) -> dict[Task, Plot]:
-        return learning_plots(by_task, self.folder, among=len(self.runs.shown))
-
-    def _of_study(self, study: StudyPart, *, curves: bool) -> list[Plot]:
-        by_task: dict[Task, list[Record]] = {}
-        for record in study.records if curves else ():
-            by_task.setdefault(from_identity(record.config["task"]), []).append(record)
-        return list(self._learning(by_task).values())
+    def _learning(self, runs: ByTask) -> dict[Task, Plot]:
+        return learning_plots(runs, self.folder, among=len(self.runs.shown))
 
 
 def render(

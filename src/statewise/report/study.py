@@ -14,18 +14,14 @@ from statewise.report.chart import chart_plot
 from statewise.report.figures import picture, svg
 from statewise.report.interval import Interval, interval
 from statewise.runs import Record
-from statewise.runs.findings import Findings, Grid, Published, Quantity
+from statewise.runs.findings import Findings, Grid, Published, Quantity, StudyRecord
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class StudyPart:
-    """A study at one scale: what it claims and where that stands, what was found, and the runs that it was found in."""
+    """A study and the records of its runs."""
 
-    name: str
-    scale: str
-    claim: str
-    source: str
-    findings: Findings
+    study: StudyRecord
     records: tuple[Record, ...] = ()
 
 

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from statewise.report.chart import chart_plot
 from statewise.report.plot import Plot
-from statewise.report.study import HEADINGS, RULE, StudyPart, cells
+from statewise.report.study import HEADINGS, RULE, cells
 from statewise.report.view import Line, Section, TableView, figure_view
-from statewise.runs.findings import Grid, Quantity
+from statewise.runs.findings import Grid, Quantity, StudyRecord
 
 
-def study_section(study: StudyPart, learning: Sequence[Plot]) -> Section:
+def study_section(study: StudyRecord, learning: Sequence[Plot]) -> Section:
     """Everything that a study found, and the source of what it is compared with."""
     findings = study.findings
     tables = [grid_view(grid) for grid in findings.grids]

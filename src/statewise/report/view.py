@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from statewise.report.plot import Plot, table_behind
 from statewise.report.summary import Summary
 from statewise.report.table import cells, concluded, headings, lines_by_task, title_of
 from statewise.runs import Record
-from statewise.runs.record import model_of_run, task_of_run, title_of_run
+from statewise.runs.record import task_of_run, title_of_run
 from statewise.tasks import Task
 
 NUMBER = re.compile(r"[≤≥]?\s*-?[\d.]")
@@ -104,12 +104,12 @@ class Runs:
     environments: list[str] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
 
-    def add(self, records: Iterable[Record]) -> None:
-        """Append the runs that are not in it."""
-        for record in records:
+    def add(self, records: Sequence[Record], models: Sequence[str]) -> None:
+        """Append the runs that are not in it, with the names of their models."""
+        for record, model in zip(records, models, strict=True):
             if record.name not in self.names:
                 self.names.add(record.name)
-                self.shown.append(run_view(record))
+                self.shown.append(run_view(record, model))
                 self.details.append({"config": to_plain(record.config), "environment": self._place(record)})
 
     def _place(self, record: Record) -> int:
@@ -132,14 +132,14 @@ def is_number(text: str) -> bool:
     return text in NONE or NUMBER.match(text) is not None
 
 
-def run_view(record: Record) -> RunView:
+def run_view(record: Record, model: str) -> RunView:
     """A run in the list."""
     return RunView(
         title=f"{title_of_run(record.config)} · {record.name}",
         status=record.status,
         because=record.because,
         task=task_of_run(record.config),
-        model=model_of_run(record.config),
+        model=model,
         sizes=" ".join(str(size) for size in record.config["evaluation"]["sizes"]),
     )
 
