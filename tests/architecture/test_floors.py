@@ -34,7 +34,19 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXTENSION = "_kernels"
 """The compiled module: not a package, and nobody's but ops'."""
 
-OPTIONAL = {"triton", "fla", "transformers", "ray", "duckdb", "matplotlib", "jinja2", "markupsafe", "re2", "bm25s"}
+OPTIONAL = {
+    "triton",
+    "fla",
+    "transformers",
+    "ray",
+    "duckdb",
+    "matplotlib",
+    "jinja2",
+    "markupsafe",
+    "plotly",
+    "re2",
+    "bm25s",
+}
 HOMES = {"triton": "ops/triton"}
 """Folders that are imported only after `require` has asked, and may then name the package."""
 

@@ -17,6 +17,7 @@ from statewise.cli.construct import Construct
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
 from statewise.cli.needle import Needle
+from statewise.cli.report import Report
 from statewise.cli.reproduce import Reproduce
 from statewise.cli.train import Train
 from statewise.cli.working_directory import working_directory_importable
@@ -33,6 +34,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "construct": Construct,
     "needle": Needle,
     "reproduce": Reproduce,
+    "report": Report,
     "doctor": Doctor,
 }
 

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -10,14 +10,27 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from statewise.report.figures import COLOURS, MARKERS, Axes, Figure, framed, svg
+from statewise.report.chart import chart_plot
+from statewise.report.figures import picture, svg
 from statewise.report.interval import Interval, interval
-from statewise.runs.findings import Chart, Curve, Findings, Grid, Published, Quantity
+from statewise.runs import Record
+from statewise.runs.findings import Findings, Grid, Published, Quantity, StudyRecord
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """A study and the records of its runs."""
+
+    study: StudyRecord
+    records: tuple[Record, ...] = ()
+
 
 SEEDS_TO_COMPARE = 3
 """Fewer give no interval worth the name, and nothing is compared with them."""
 
 PNG_DPI = 150
+
+HEADINGS = ("quantity", "paper", "known", "accepted", "ours", "seeds", "verdict")
 
 RULE = (
     "A value agrees where its mean over seeds lies in the accepted range, which is written in the study and was fixed "
@@ -29,9 +42,10 @@ RULE = (
 def verdict_of(quantity: Quantity) -> str:
     """`agrees`, `differs`, or `not comparable: why`; a dash where nothing is published.
 
-    >>> from statewise.runs.findings import around
-    >>> verdict_of(Quantity(name="rate", values=(0.9, 1.0, 1.2), published=around(1.0, "seen", share=0.1)))
-    'agrees'
+        >>> from statewise.runs import Record
+    from statewise.runs.findings import around
+        >>> verdict_of(Quantity(name="rate", values=(0.9, 1.0, 1.2), published=around(1.0, "seen", share=0.1)))
+        'agrees'
     """
     published = quantity.published
     if published is None:
@@ -61,7 +75,7 @@ def interval_of(quantity: Quantity) -> Interval:
 def render_study(findings: Findings) -> RenderableType:
     """The table, what its columns mean, and what the study notes."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("quantity", "paper", "known", "accepted", "ours", "seeds", "verdict"):
+    for heading in HEADINGS:
         numbers = heading in ("paper", "accepted", "ours", "seeds")
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
     for quantity in findings.quantities:
@@ -134,71 +148,9 @@ def draw_charts(findings: Findings, folder: Path, *, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for chart in findings.charts:
-        figure, stem = chart_figure(chart), f"{name}-{chart.name}"
+        figure, stem = picture(chart_plot(chart)), f"{name}-{chart.name}"
         vector, pixels = folder / f"{stem}.svg", folder / f"{stem}.png"
         vector.write_text(svg(figure), encoding="utf-8")
         figure.savefig(pixels, dpi=PNG_DPI)
         written += [vector, pixels]
     return written
-
-
-def chart_figure(chart: Chart) -> Figure:
-    """Geometric means over seeds with every seed as a small point, and the marks as lines across."""
-
-    def draw(axes: Axes) -> None:
-        for i, curve in enumerate(chart.curves):
-            draw_curve(axes, curve, style_of(i), linear=chart.linear)
-        for mark in chart.marks:
-            across = axes.axvline if mark.axis == "x" else axes.axhline
-            across(mark.at, color="#888888", linestyle="--", linewidth=1)
-            axes.annotate(
-                mark.label,
-                (mark.at, 0.99) if mark.axis == "x" else (0.99, mark.at),
-                (4, -8) if mark.axis == "x" else (-4, 3),
-                xycoords=axes.get_xaxis_transform() if mark.axis == "x" else axes.get_yaxis_transform(),
-                textcoords="offset points",
-                ha="left" if mark.axis == "x" else "right",
-                fontsize=8,
-            )
-        places = sorted({x for curve in chart.curves for x, _ in curve.points})
-        axes.set(xscale="log", yscale="linear" if chart.linear else "log", xlabel=chart.x_label, ylabel=chart.y_label)
-        if len(places) <= MOST_TICKS:
-            axes.set_xticks(places, [f"{x:g}" for x in places])
-            axes.xaxis.minorticks_off()
-
-    return framed(chart.title, draw)
-
-
-MOST_TICKS = 12
-"""Places on the x axis, up to which each has its tick."""
-
-
-def style_of(place: int) -> dict[str, str]:
-    """How the curve at this place, from 0, is drawn: no two of the first 14 alike.
-
-    >>> style_of(0) != style_of(7)
-    True
-    """
-    turn, colour = divmod(place, len(COLOURS))
-    marker = MARKERS[(colour + turn) % len(MARKERS)]
-    return {"color": COLOURS[colour], "marker": marker, "linestyle": "--" if turn % 2 else "-"}
-
-
-def draw_curve(axes: Axes, curve: Curve, style: dict[str, str], *, linear: bool = False) -> None:
-    """One line through the means, geometric unless y is linear, and the seeds beside it."""
-    points = [(x, values) for x, values in curve.points if values]
-    if not points:
-        return
-    means = [math.fsum(values) / len(values) if linear else geometric(values) for _, values in points]
-    axes.plot([x for x, _ in points], means, label=curve.label, alpha=0.85, **style)
-    seeds = [(x, value) for x, values in points for value in values]
-    axes.plot(*zip(*seeds, strict=True), color=style["color"], marker=".", linestyle="none", markersize=3, alpha=0.6)
-
-
-def geometric(values: Sequence[float]) -> float:
-    """The geometric mean of positive numbers.
-
-    >>> round(geometric([1.0, 100.0]), 6)
-    10.0
-    """
-    return math.exp(math.fsum(map(math.log, values)) / len(values))

@@ -5,8 +5,9 @@ Nothing is trained: bytes are counted from the tensors of the state, and times a
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -16,9 +17,10 @@ from statewise.core.random import child_seed, seeded
 from statewise.core.state import state_bits
 from statewise.mixers import find_mixer
 from statewise.models import Block
+from statewise.models.block import BlockState
 from statewise.runs.findings import Chart, Curve, Findings, Published, Quantity
-from statewise.studies.run_config import RunConfig
-from statewise.studies.study import Study, Trained
+from statewise.studies.measurement import Measurement, Numbers
+from statewise.studies.study import Study, Trained, one_thread
 
 WIDTH = 512
 FEED_FORWARD = 4
@@ -59,9 +61,20 @@ Found = dict[str, list[Trace]]
 """A trace for each repetition, by the label of the block."""
 
 
-def plan(scale: str) -> list[RunConfig]:
-    """No runs: `read` measures."""
-    return []
+def measurements(scale: str) -> list[Measurement]:
+    """Both blocks in turn, as often as the scale says, each time with weights and tokens of its own."""
+    asked = SCALES[scale]
+    return [
+        Measurement(work=decode, settings={"block": label, "lengths": list(asked.lengths), "seed": seed})
+        for seed in range(asked.repetitions)
+        for label in MIXERS
+    ]
+
+
+def decode(block: str, lengths: Sequence[int], seed: int) -> Numbers:
+    """Read tokens one by one on one thread: bytes carried and seconds of CPU time after each of the lengths."""
+    with one_thread():
+        return trace_of(block_of(block, seed), lengths, seed=seed, clock=time.process_time)._asdict()
 
 
 def block_of(label: str, seed: int) -> Block:
@@ -72,37 +85,33 @@ def block_of(label: str, seed: int) -> Block:
 
 
 @torch.no_grad()
-def trace_of(block: Block, lengths: tuple[int, ...], *, seed: int, clock: Callable[[], float]) -> Trace:
+def trace_of(block: Block, lengths: Sequence[int], *, seed: int, clock: Callable[[], float]) -> Trace:
     """Read random tokens one by one, and look at the state and the clock after each of the lengths."""
     generator = torch.Generator().manual_seed(child_seed(seed, "tokens"))
     tokens = torch.randn(lengths[-1], 1, WIDTH, generator=generator)
-    read_some(block, tokens[:WARMUP])
-    state, carried, seconds, before = block.initial_state(1), [], [], 0
+    read_on(block, block.initial_state(1), tokens[:WARMUP])
+    state, carried, seconds = block.initial_state(1), [], []
     begun = clock()
-    for length in lengths:
-        for token in tokens[before:length]:
-            _, state = block.step(token, state)
+    for before, length in pairwise((0, *lengths)):
+        state = read_on(block, state, tokens[before:length])
         seconds.append(clock() - begun)
         carried.append(state_bits(state) // 8)
-        before = length
     return Trace(tuple(carried), tuple(seconds))
 
 
-def read_some(block: Block, tokens: Tensor) -> None:
-    """Read tokens and forget them."""
-    state = block.initial_state(1)
+def read_on(block: Block, state: BlockState, tokens: Tensor) -> BlockState:
+    """The state after more tokens (T, 1, D), one by one."""
     for token in tokens:
         _, state = block.step(token, state)
+    return state
 
 
 def read(scale: str, trained: Trained) -> Findings:
-    """Measure both blocks as often as the scale says, in turn."""
-    asked = SCALES[scale]
+    """What was measured of both blocks."""
     found: Found = {label: [] for label in MIXERS}
-    for repetition in range(asked.repetitions):
-        for label in MIXERS:
-            block = block_of(label, repetition)
-            found[label].append(trace_of(block, asked.lengths, seed=repetition, clock=time.process_time))
+    for asked in measurements(scale):
+        numbers = trained.measured[asked.name].numbers
+        found[asked.settings["block"]].append(Trace(tuple(numbers["state_bytes"]), tuple(numbers["seconds"])))
     return findings_of(scale, found)
 
 
@@ -202,7 +211,6 @@ STUDY = Study(
     claim="Aaren reads on in constant memory and linear time in all; a Transformer's cache grows, its time squared.",
     source="Feng et al., arXiv 2405.13956, §4 and its figure of resources; known in words, parameters as numbers",
     times={"smoke": "1 s of CPU time", "small": "2 min of CPU time"},
-    plan=plan,
+    measurements=measurements,
     read=read,
-    measured=True,
 )
