@@ -94,9 +94,10 @@ def test_what_is_there_is_kept_and_not_expected_again(studies, tmp_path, capsys)
     capsys.readouterr()
     assert run(tmp_path, figures=False) == 1
     said = capsys.readouterr()
-    assert said.out.splitlines()[:2] == [
-        "fails: time not measured, 2 of 2 runs are there",
-        "works: about 0.0 s, 2 of 2 runs are there",
+    assert said.out.splitlines()[:3] == [
+        "fails: all of its 2 runs are there",
+        "works: all of its 2 runs are there",
+        "Together about 0.0 s on two cores.",
     ]
     assert said.err.count("finished earlier, kept") == 4
 

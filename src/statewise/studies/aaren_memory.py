@@ -119,7 +119,7 @@ def findings_of(scale: str, found: Found) -> Findings:
     """The table and the two charts."""
     lengths = SCALES[scale].lengths
     return Findings(
-        quantities=(*parameter_quantities(found), *growth_quantities(scale, found)),
+        quantities=(*parameter_quantities(), *growth_quantities(scale, found)),
         charts=(
             chart_of("memory", "bytes of state, one block", lengths, found, lambda trace: trace.state_bytes),
             chart_of("time", "seconds of CPU time, all tokens together", lengths, found, lambda trace: trace.seconds),
@@ -128,15 +128,16 @@ def findings_of(scale: str, found: Found) -> Findings:
     )
 
 
-def parameter_quantities(found: Found) -> list[Quantity]:
+def parameter_quantities() -> list[Quantity]:
     """The counts that say which block the paper measured."""
     return [
         Quantity(
             name=f"parameters, {label}",
-            values=(float(sum(each.numel() for each in block_of(label, 0).parameters())),) * len(traces),
+            values=(float(sum(each.numel() for each in block_of(label, 0).parameters())),),
             published=Published(value=count, known=SEEN, low=count, high=count),
+            exact=True,
         )
-        for (label, traces), count in zip(found.items(), PARAMETERS.values(), strict=True)
+        for label, count in PARAMETERS.items()
     ]
 
 
@@ -155,9 +156,9 @@ def growth_quantities(scale: str, found: Found) -> list[Quantity]:
         *(
             Quantity(
                 name=f"bytes of state at {longest:,} tokens over those at half, {label}",
-                values=tuple(trace.state_bytes[-1] / trace.state_bytes[-2] for trace in traces),
+                values=(traces[0].state_bytes[-1] / traces[0].state_bytes[-2],),
                 published=memory[label],
-                incomparable=TOO_FEW if scale == "smoke" else "",
+                exact=True,
             )
             for label, traces in found.items()
         ),

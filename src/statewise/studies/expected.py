@@ -31,6 +31,8 @@ class Expected:
         >>> Expected(name="cures", runs=45, kept=15, seconds=520.0).line
         'cures: about 8 min 40 s, 15 of 45 runs are there'
         """
+        if self.runs and self.kept == self.runs:
+            return f"{self.name}: all of its {self.runs} runs are there"
         time = "time not measured" if self.seconds is None else f"about {spoken(self.seconds)}"
         return f"{self.name}: {time}" + (f", {self.kept} of {self.runs} runs are there" if self.kept else "")
 
@@ -39,8 +41,9 @@ def expected_of(study: Study, scale: str, store: RunStore) -> Expected:
     """What a study will take at a scale, with what is in the store already."""
     runs = study.runs(scale)
     kept = sum(is_kept(run, store) for run in runs) if store.root.exists() else 0
-    whole = leading_seconds(study.times.get(scale, ""))
-    missing = (len(runs) - kept) / len(runs) if runs else 1.0
+    if runs and kept == len(runs):
+        return Expected(name=study.name, runs=len(runs), kept=kept, seconds=0.0)
+    whole, missing = leading_seconds(study.times.get(scale, "")), 1 - kept / max(len(runs), 1)
     return Expected(name=study.name, runs=len(runs), kept=kept, seconds=None if whole is None else whole * missing)
 
 
