@@ -17,7 +17,9 @@ def test_the_plan_is_that_of_the_published_code():
     shapes = {(from_identity(run.task).length(*run.training.sizes), *run.training.sizes) for run in runs}
     assert shapes == {(64, 4), (128, 8), (256, 16), (512, 64)}
     assert {run.model.vocabulary for run in runs} == {from_identity(run.task).vocabulary(64) for run in runs} == {8192}
-    assert sorted({run.training.learning_rate for run in runs}) == pytest.approx([1e-4, 4.6416e-4, 2.1544e-3, 1e-2], rel=1e-4)
+    assert sorted({run.training.learning_rate for run in runs}) == pytest.approx(
+        [1e-4, 4.6416e-4, 2.1544e-3, 1e-2], rel=1e-4
+    )
     assert {run.model.width for run in runs} == {64, 128, 256, 512}
     steps = {(*run.training.sizes, run.training.batch_size, run.training.steps) for run in runs}
     assert steps == {(4, 512, 12_544), (8, 512, 12_544), (16, 256, 25_024), (64, 128, 50_048)}

@@ -182,7 +182,7 @@ NOTES = (
     "At paper, as published: vocabulary, lengths, batches, rates, weight decay, steps (64 passes over 100,000 "
     "sequences). Not so: every sequence is fresh; the rate falls with every step and not every pass; the head is not "
     "tied, nothing is dropped out, and their block, which adds a normalised residual to itself, is the usual one.",
-    "At small: 4 and 8 pairs in 4 tokens each, 256 ids, widths 16 to 64, 600 steps of 64 sequences, one rate.",
+    "At small: 4 and 8 pairs in 4 tokens each, 256 ids, widths 16 to 64, 500 steps of 64 sequences, one rate.",
 )
 
 STUDY = Study(

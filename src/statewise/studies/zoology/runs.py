@@ -79,8 +79,8 @@ SCALES = {
     ),
     "small": Scale(
         points=(
-            Point(length=16, pairs=4, batch_size=64, steps=600),
-            Point(length=32, pairs=8, batch_size=64, steps=600),
+            Point(length=16, pairs=4, batch_size=64, steps=500),
+            Point(length=32, pairs=8, batch_size=64, steps=500),
         ),
         widths=(16, 32, 64),
         rates=(5e-3,),
