@@ -211,7 +211,7 @@ STUDY = Study(
     name="aaren-memory",
     claim="Aaren reads on in constant memory and linear time in all; a Transformer's cache grows, its time squared.",
     source="Feng et al., arXiv 2405.13956, §4 and its figure of resources; known in words, parameters as numbers",
-    times={"smoke": "1 s of CPU time", "small": "2 min of CPU time"},
+    times={"smoke": "6 s of CPU time, mostly imports", "small": "3 min of CPU time, estimated"},
     measurements=measurements,
     read=read,
 )

@@ -192,7 +192,7 @@ STUDY = Study(
     name="separations-dyck",
     claim="One attention layer struggles with longer bounded brackets; recurrent models and two layers do not.",
     source="Bhattamishra, Hahn, Blunsom, Kanade, arXiv 2406.09347, §5 and Figure 4, Theorem 5; known in words",
-    times={"smoke": "1 s of CPU time", "small": "9 min on two cores, estimated from a few steps"},
+    times={"smoke": "3 s of CPU time", "small": "9 min on two cores, estimated from a few steps"},
     plan=plan,
     read=read,
 )

@@ -277,7 +277,7 @@ STUDY = Study(
     name="separations-equality",
     claim="Transformers decide equality to N = 400; random strings stop LSTMs and linear Transformers above 100.",
     source="Bhattamishra, Hahn, Blunsom, Kanade, arXiv 2406.09347, §6 and appendix, Theorems 6, 11, 12; known in words",
-    times={"smoke": "1 s of CPU time", "small": "9 min on two cores, estimated from a few steps"},
+    times={"smoke": "3 s of CPU time", "small": "9 min on two cores, estimated from a few steps"},
     plan=plan,
     read=read,
 )

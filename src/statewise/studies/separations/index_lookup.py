@@ -189,7 +189,7 @@ STUDY = Study(
     name="separations-index-lookup",
     claim="One attention layer of width 64 looks up any place; recurrent models degrade above 100 symbols.",
     source="Bhattamishra, Hahn, Blunsom, Kanade, arXiv 2406.09347, §4 and Figure 2, Theorems 1 and 3; known in words",
-    times={"smoke": "1 s of CPU time", "small": "9 min on two cores, estimated from a few steps"},
+    times={"smoke": "3 s of CPU time", "small": "9 min on two cores, estimated from a few steps"},
     plan=plan,
     read=read,
 )

@@ -195,7 +195,7 @@ STUDY = Study(
     name="separations-width",
     claim="Two layers of Mamba look up more places the wider they are, and fewer than one narrow attention layer.",
     source="Bhattamishra, Hahn, Blunsom, Kanade, arXiv 2406.09347, appendix, Figure 3; known in words",
-    times={"smoke": "1 s of CPU time", "small": "7 min on two cores, estimated from a few steps"},
+    times={"smoke": "3 s of CPU time", "small": "7 min on two cores, estimated from a few steps"},
     plan=plan,
     read=read,
 )

@@ -189,7 +189,7 @@ STUDY = Study(
     name="zoology-mqar",
     claim="Attention recalls every pair at every width; recurrent models recall more, the larger their state.",
     source="Arora et al. (zoology), arXiv 2312.04927, Figure 2; settings seen in its code, values from memory",
-    times={"smoke": "1 s of CPU time", "small": "10 min on two cores, estimated from a few steps"},
+    times={"smoke": "3 s of CPU time", "small": "10 min on two cores, estimated from a few steps"},
     plan=plan,
     read=read,
 )
