@@ -82,7 +82,7 @@ def infer(layer: str, batch: int, width: int, contexts: Sequence[int], rounds: i
     """Seconds in every round: of each context and a token after it, of that token alone, and of one after none."""
     keep_freed_memory()
     torch.manual_seed(0)
-    mixer, token = MIXERS[layer](width), torch.ones(batch, width)  # type: ignore[abstract]
+    mixer, token = MIXERS[layer](width), torch.ones(batch, width)
 
     def timed(work: Callable[..., object], *given: object) -> list[float]:
         work(*given)
