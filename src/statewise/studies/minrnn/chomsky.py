@@ -220,7 +220,7 @@ STUDY = Study(
     name="minrnn-chomsky",
     claim="Minimal recurrences learn formal languages about as well as Mamba and xLSTM, and hold on longer strings.",
     source=f"{PAPER}, appendix D, Table 4; its numbers were not seen",
-    times={"smoke": "3 s of CPU time", "small": "about 17 min of CPU time, estimated from a few steps"},
+    times={"smoke": "2 s of CPU time", "small": "about 17 min of CPU time, estimated from a few steps"},
     plan=plan,
     read=read,
 )

@@ -116,7 +116,7 @@ STUDY = Study(
     name="minrnn-forget-bias",
     claim="The larger the forget gate's initial bias, the sooner and the more steadily minLSTM learns.",
     source=f"{PAPER}, Figure 5: curves, and what the text says of them",
-    times={"smoke": "1 s of CPU time", "small": "about 17 min of CPU time, estimated from a few steps"},
+    times={"smoke": "2 s of CPU time", "small": "about 17 min of CPU time, estimated from a few steps"},
     plan=plan,
     read=read,
 )
