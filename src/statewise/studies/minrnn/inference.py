@@ -203,7 +203,7 @@ STUDY = Study(
     name="minrnn-inference",
     claim="minGRU and minLSTM infer about as fast as Mamba behind any context, and faster than a GRU and an LSTM.",
     source=f"{PAPER}, appendix D.2",
-    times={"smoke": "2 s of CPU time, and 5 processes besides"},
+    times={"smoke": "1 s of CPU time, and 5 processes besides"},
     measurements=measurements,
     read=read,
 )
