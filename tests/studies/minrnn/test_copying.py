@@ -67,7 +67,6 @@ def test_what_selects_is_compared_with_what_cannot(bench):
 def test_a_larger_bias_is_sooner_and_steadier_where_its_curve_is_lower_and_falls(bench):
     curves = {
         0.0: ((1, 3.0, 0.0), (2, 4.0, 0.0), (3, 2.0, 0.0)),
-        1.0: ((1, 3.0, 0.0),),
         3.0: ((1, 2.0, 0.0), (2, 2.5, 0.0)),
         5.0: ((1, 2.0, 0.0), (2, 1.0, 0.0), (3, 0.0, 0.0)),
     }
@@ -112,10 +111,14 @@ def test_runs_that_several_studies_need_are_made_once(scale):
 
 def test_the_bias_is_in_the_model_and_those_that_have_no_expansion_keep_their_own():
     biases = {
-        bias: build_model(forget_bias.runs_of("smoke", bias)[0].model).blocks[0].mixer.projection.bias[:16].mean()
+        bias: build_model(forget_bias.runs_of("smoke", bias)[0].model)
+        .blocks[0]
+        .mixer.projection.bias[:16]
+        .mean()
+        .item()
         for bias in forget_bias.BIASES
     }
     assert biases[5.0] - biases[0.0] == pytest.approx(5, abs=0.5)
-    assert biases[3.0] - biases[1.0] == pytest.approx(2, abs=0.5)
+    assert biases[3.0] - biases[0.0] == pytest.approx(3, abs=0.5)
     mamba = build_model(copying_runs("paper", "mamba", 2)[0].model).blocks[0].mixer
     assert mamba.channels == 2 * 64

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from statewise.core.errors import pick
-from statewise.mixers import GRU, LSTM, Attention, Mamba, MinGRU, MinLSTM
+from statewise.mixers import GRU, LSTM, Attention, Mamba, MinGRU, MinLSTM, Mixer
 
 Layer = Callable[[Tensor], Tensor]
 
@@ -31,7 +31,8 @@ class LoopedGRU(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Outputs at every token, from h_0 = 0."""
-        hidden, outputs = x.new_zeros(x.shape[0], x.shape[2]), []
+        hidden = x.new_zeros(x.shape[0], x.shape[2])
+        outputs: list[Tensor] = []
         for token in x.unbind(1):
             hidden = self.cell(token, hidden)
             outputs.append(hidden)
@@ -52,17 +53,24 @@ class LoopedLSTM(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Outputs at every token, from h_0 = 0 and c_0 = 0."""
         hidden = memory = x.new_zeros(x.shape[0], x.shape[2])
-        outputs = []
+        outputs: list[Tensor] = []
         for token in x.unbind(1):
             hidden, memory = self.cell(token, (hidden, memory))
             outputs.append(hidden)
         return torch.stack(outputs, 1)
 
 
-MIXERS = {MIN_GRU: MinGRU, MIN_LSTM: MinLSTM, "Mamba": Mamba, "attention": Attention, OWN_GRU: GRU, OWN_LSTM: LSTM}
+MIXERS: dict[str, Callable[[int], Mixer]] = {
+    MIN_GRU: MinGRU,
+    MIN_LSTM: MinLSTM,
+    "Mamba": Mamba,
+    "attention": Attention,
+    OWN_GRU: GRU,
+    OWN_LSTM: LSTM,
+}
 """Each with its default settings: expansion 1 of the minimal ones, 2 of Mamba."""
 
-LOOPS = {LOOPED_GRU: LoopedGRU, LOOPED_LSTM: LoopedLSTM}
+LOOPS: dict[str, Callable[[int], nn.Module]] = {LOOPED_GRU: LoopedGRU, LOOPED_LSTM: LoopedLSTM}
 
 CONTENDERS = (*MIXERS, *LOOPS)
 
@@ -71,5 +79,5 @@ def build(name: str, width: int) -> Layer:
     """The layer called `name`; its outputs alone."""
     if name in LOOPS:
         return LOOPS[name](width)
-    mixer = pick("layer", name, MIXERS)(width)  # type: ignore[abstract]
+    mixer = pick("layer", name, MIXERS)(width)
     return lambda x: mixer(x)[0]

@@ -117,7 +117,7 @@ STUDY = Study(
     name="minrnn-selective-copying",
     claim="Three layers of minGRU or minLSTM solve selective copying like Mamba, where a fixed recurrence (S4) fails.",
     source=f"{PAPER}, Table 2; its baselines are those of the Mamba paper, arXiv 2312.00752",
-    times={"smoke": "2 s of CPU time"},
+    times={"smoke": "1 s of CPU time", "small": "about 20 min of CPU time, estimated from a few steps"},
     plan=plan,
     read=read,
 )
