@@ -54,24 +54,13 @@ class Reproduce:
         findings = study.findings(self.scale, RunStore(self.output), records)
         out.print(render_study(findings))
         out.print(f"Source: {study.source}.", soft_wrap=True)
+        part = StudyPart(kept(study, self.scale, records, findings, self.output), tuple(records))
         if self.figures:
-            for path in draw_charts(findings, self.output, name=f"{study.name}-{self.scale}"):
+            name = f"{study.name}-{self.scale}"
+            for path in draw_charts(findings, self.output, name=name):
                 out.print(f"Figure: {path}", soft_wrap=True)
-            out.print(f"Report: {self._page(study, findings, records)}", soft_wrap=True)
+            out.print(f"Report: {write_page(summarise(()), self.output, name=name, studies=[part])}", soft_wrap=True)
         return status_of(records)
-
-    def _page(self, study: Study, findings: Findings, records: Sequence[Record]) -> Path:
-        found = StudyRecord(
-            name=study.name,
-            scale=self.scale,
-            claim=study.claim,
-            source=study.source,
-            runs=tuple(record.name for record in records),
-            findings=findings,
-        )
-        save_study(found, self.output)
-        part = StudyPart(found, tuple(records))
-        return write_page(summarise(()), self.output, name=f"{study.name}-{self.scale}", studies=[part])
 
     def _list(self) -> int:
         out = console()
@@ -79,3 +68,17 @@ class Reproduce:
             times = "; ".join(f"{scale}: {study.times.get(scale, 'time not measured')}" for scale in SCALES)
             out.print(f"{study.name}\n    {study.claim}\n    {times}", soft_wrap=True)
         return 0
+
+
+def kept(study: Study, scale: str, records: Sequence[Record], findings: Findings, output: Path) -> StudyRecord:
+    """What was found, written down for `statewise report`."""
+    found = StudyRecord(
+        name=study.name,
+        scale=scale,
+        claim=study.claim,
+        source=study.source,
+        runs=tuple(record.name for record in records),
+        findings=findings,
+    )
+    save_study(found, output)
+    return found
