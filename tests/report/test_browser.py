@@ -282,6 +282,10 @@ def test_filters_leave_what_is_asked_for_in_tables_figures_and_runs(reader):
     assert len(figure.find_elements(By.CSS_SELECTOR, ".points path.point")) == 1
     assert reader.one(".filters output").text == "(3)"
     reader.keep("filtered")
+    captions = [
+        figure.find_element(By.TAG_NAME, "figcaption").text for figure in visible(reader.driver, "#study-1 figure")
+    ]
+    assert captions == ["Loss against units", "index-lookup: learning curves"]
     reader.one(".filters button[type=reset]").click()
     reader.until(lambda: reader.one("#task-2").is_displayed())
     assert len(visible(reader.driver, ".run")) == 12
