@@ -46,7 +46,7 @@ def share_legend(traces: list[dict[str, Any]]) -> None:
     seen: set[str] = set()
     for trace in traces:
         name = trace["name"]
-        trace |= {"legendgroup": name, "name": plain(shortened(name))}
+        trace |= {"legendgroup": plain(name), "name": plain(shortened(name))}
         if name in seen:
             trace["showlegend"] = False
         seen.add(name)
