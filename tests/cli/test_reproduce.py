@@ -1,12 +1,14 @@
 """Studies as a user types them."""
 
 import dataclasses
+import html
 import json
 
 import pytest
 
 from statewise.cli.reproduce import Reproduce
 from statewise.core.errors import UsageError
+from statewise.runs.findings import load_studies
 from statewise.studies.catalogue import STUDIES
 from statewise.studies.cures import side_by_side
 from statewise.studies.gated_rnn import architectures, in_context, teacher
@@ -34,6 +36,11 @@ def test_a_study_prints_its_table_and_draws_its_figure(name, tmp_path, capsys):
     assert ("not comparable: at smoke" in said.out) == (trains or bool(measures))
     assert said.err.count("measuring") == len(measures)
     assert {path.suffix for path in tmp_path.glob(f"{name}-smoke-*")} == {".svg", ".png"}
+    assert f"Report: {tmp_path / f'{name}-smoke.html'}" in said.out
+    assert STUDIES[name].claim in html.unescape((tmp_path / f"{name}-smoke.html").read_text())
+    (saved,) = load_studies(tmp_path)
+    assert (saved.name, saved.scale) == (name, "smoke")
+    assert all((tmp_path / run / "record.json").exists() for run in saved.runs)
     assert asked.run() == 0
     again = capsys.readouterr().err
     assert ("finished earlier, kept" in again) == trains

@@ -114,6 +114,15 @@ def test_half_of_the_runs_take_half_of_the_time(studies, tmp_path, capsys):
     assert capsys.readouterr().out.startswith("works: about 15.0 s, 1 of 2 runs are there\n")
 
 
+def test_a_plan_that_fails_does_not_stop_the_others(studies, tmp_path, capsys):
+    studies["fails"] = dataclasses.replace(FAILS, plan=lambda scale: 1 / 0)
+    assert run(tmp_path, figures=False) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "fails: time not measured"
+    assert "works at scale smoke: Something holds." in lines
+    assert lines[-1] == "Failed: fails: ZeroDivisionError: division by zero"
+
+
 def test_an_interrupt_stops_everything(studies, tmp_path):
     def interrupted(scale, trained):
         raise KeyboardInterrupt

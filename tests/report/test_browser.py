@@ -168,7 +168,8 @@ def test_it_opens_without_an_error_and_without_a_request(reader):
     assert reader.do("return performance.getEntriesByType('resource')") == []
     messages = [json.loads(entry["message"])["message"] for entry in reader.driver.get_log("performance")]
     asked = {sent["params"]["request"]["url"] for sent in messages if sent["method"] == "Network.requestWillBeSent"}
-    assert asked == {reader.url}
+    # The browser's own start page is made of parts of itself and of pictures that are written out.
+    assert {url for url in asked if not url.startswith(("chrome://", "data:"))} == {reader.url}
 
 
 def test_a_request_would_be_refused(reader):
@@ -206,7 +207,7 @@ def test_a_name_that_is_a_script_does_not_run_and_is_read_as_it_is(reader):
     for part in reader.driver.find_elements(By.TAG_NAME, "details"):
         reader.do("arguments[0].open = true", part)
     figure = reader.figure("parity: accuracy and proof")
-    assert EVIL in figure.find_element(By.CLASS_NAME, "legend").text
+    assert EVIL[:40] in figure.find_element(By.CLASS_NAME, "legend").text
     assert EVIL in reader.one("tr[data-task=parity] td").text
     runs = reader.until(lambda: reader.driver.find_elements(By.CSS_SELECTOR, ".run pre"))
     assert any(json.dumps(EVIL) in run.get_attribute("textContent") for run in runs)
@@ -260,8 +261,8 @@ def test_what_is_empty_stays_last_and_numbers_are_no_texts(reader):
 def tick(reader, value):
     if not reader.one(".filters").get_attribute("open"):
         reader.one(".filters summary").click()
-    (box,) = [box for box in visible(reader.driver, ".filters input") if box.get_attribute("value") == value]
-    box.click()
+    (label,) = [label for label in visible(reader.driver, ".filters label") if label.text == value]
+    label.click()
 
 
 def test_filters_leave_what_is_asked_for_in_tables_figures_and_runs(reader):
@@ -281,6 +282,10 @@ def test_filters_leave_what_is_asked_for_in_tables_figures_and_runs(reader):
     assert len(figure.find_elements(By.CSS_SELECTOR, ".points path.point")) == 1
     assert reader.one(".filters output").text == "(3)"
     reader.keep("filtered")
+    captions = [
+        figure.find_element(By.TAG_NAME, "figcaption").text for figure in visible(reader.driver, "#study-1 figure")
+    ]
+    assert captions == ["Loss against units", "index-lookup: learning curves"]
     reader.one(".filters button[type=reset]").click()
     reader.until(lambda: reader.one("#task-2").is_displayed())
     assert len(visible(reader.driver, ".run")) == 12

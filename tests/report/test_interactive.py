@@ -5,7 +5,7 @@ import math
 import pytest
 
 from statewise.report.chart import chart_plot
-from statewise.report.interactive import NEUTRAL, figure_data, plotly_script
+from statewise.report.interactive import LONGEST_NAME, NEUTRAL, figure_data, plotly_script
 from statewise.report.plot import Across, Axis, Plot, Point, Series, table_behind
 from statewise.report.plots import Marker, plots_of
 from statewise.report.summary import summarise
@@ -56,6 +56,7 @@ def test_what_plotly_would_read_as_markup_is_escaped():
     series = Series(label=name, points=(Point(x=1, y=1, said=(name,), label=name),), place=0)
     data = figure_data(plot(series, x=Axis(label=name), across=(Across(label=name, axis="y", at=1.0),)))
     escaped = "&lt;a href='https://example.org'&gt;&amp;amp;&lt;/a&gt;"
+    assert len(name) < LONGEST_NAME
     assert [trace["name"] for trace in data["data"]] == [escaped, escaped]
     assert data["data"][0]["text"] == [escaped]
     assert data["layout"]["xaxis"]["title"]["text"] == escaped
@@ -99,6 +100,20 @@ def test_a_line_across_reaches_from_end_to_end():
     points = (Point(x=8, y=0.5), Point(x=16, y=0.75))
     (_, line) = traces(plot(Series(label="gru", points=points, place=0), across=(Across(label="c", axis="y", at=0.1),)))
     assert (line["x"], line["y"]) == ([8, 16], [0.1, 0.1])
+    (_, line) = traces(
+        plot(Series(label="gru", points=points[:1], place=0), across=(Across(label="c", axis="y", at=0.1),))
+    )
+    assert line["x"] == [4, 16]
+
+
+def test_a_long_name_is_short_in_the_legend_and_whole_under_the_mouse():
+    name = "<" * 60
+    first, second = traces(
+        plot(*(Series(label=name + end, points=(Point(x=8, y=1),), place=0) for end in ("first", "second")))
+    )
+    assert first["name"] == second["name"] == "&lt;" * (LONGEST_NAME - 1) + "…"
+    assert "showlegend" not in second
+    assert "&lt;" * 60 + "second</b>" in second["hovertext"][0]
 
 
 def test_points_that_no_axis_has_a_place_for_are_left_out():

@@ -176,6 +176,7 @@ def test_the_page_says_what_it_concludes_and_how_each_run_ended_and_where(record
     ):
         assert part in text, part
     assert Page(text).data("details")["environments"] == [{"machine": "abacus"}, {}]
+    assert "<fieldset>" not in text, "there is nothing to choose between"
 
 
 def tell(root, record, *events):
@@ -205,6 +206,20 @@ def test_learning_curves_are_read_from_the_run_folders(record, tmp_path):
     assert "seed 7" in training["hovertext"][0]
     assert "sequence accuracy 25.0 %" in validation["hovertext"][0]
     assert "gru, seed 7, validation at size 8" in text
+
+
+def test_learning_curves_are_those_of_the_rate_that_is_reported(record, tmp_path):
+    made = [
+        record(Parity(), "gru", 0, [(8, accuracy, accuracy, 64)], rate=rate)
+        for rate, accuracy in ((0.5, 0.25), (0.25, 1.0))
+    ]
+    made.append(record(Parity(), "gru", 1, [], status="diverged", because="the loss was inf", rate=0.25))
+    for each in made:
+        tell(tmp_path, each, (Progress, 1, 0.5))
+    _, learning = Page(write_page(summarise(made), tmp_path).read_text()).data("figures")
+    said = [trace["hovertext"][0] for trace in learning["data"]]
+    assert ["seed 0" in said[0], "seed 1" in said[1]] == [True, True]
+    assert all("rate 0.25" in text for text in said)
 
 
 def test_what_does_not_fit_is_left_out_and_said(record, tmp_path, monkeypatch):

@@ -15,8 +15,8 @@ from statewise.core.errors import StatewiseError, UsageError, pick
 from statewise.core.optional import require
 from statewise.report import StudyPart, summarise, write_page
 from statewise.report.study import draw_charts, render_study
-from statewise.runs import RunStore
-from statewise.runs.findings import StudyRecord, save_study
+from statewise.runs import Record, RunStore
+from statewise.runs.findings import Findings, StudyRecord, save_study
 from statewise.studies.catalogue import STUDIES
 from statewise.studies.expected import expected_of, total_of
 from statewise.studies.study import SCALES, Study
@@ -72,20 +72,11 @@ class Reproduce:
         findings = study.findings(self.scale, RunStore(self.output), records, partial(print, file=sys.stderr))
         out.print(render_study(findings))
         out.print(f"Source: {study.source}.", soft_wrap=True)
+        part = StudyPart(kept(study, self.scale, records, findings, self.output), tuple(records))
         if self.figures:
             for path in draw_charts(findings, self.output, name=f"{study.name}-{self.scale}"):
                 out.print(f"Figure: {path}", soft_wrap=True)
-        found = StudyRecord(
-            name=study.name,
-            scale=self.scale,
-            claim=study.claim,
-            source=study.source,
-            runs=tuple(record.name for record in records),
-            findings=findings,
-        )
-        if self.figures:
-            save_study(found, self.output)
-        return StudyPart(found, tuple(records))
+        return part
 
     def _page(self, name: str, parts: Sequence[StudyPart], out: Console) -> None:
         """Write one page of these studies, unless figures are not asked for."""
@@ -127,6 +118,20 @@ class Reproduce:
             if status_of(list(part.records)):
                 failed[study.name] = "some of its runs crashed; the same command runs them again"
         return parts, failed
+
+
+def kept(study: Study, scale: str, records: Sequence[Record], findings: Findings, output: Path) -> StudyRecord:
+    """What was found, written down for `statewise report`."""
+    found = StudyRecord(
+        name=study.name,
+        scale=scale,
+        claim=study.claim,
+        source=study.source,
+        runs=tuple(record.name for record in records),
+        findings=findings,
+    )
+    save_study(found, output)
+    return found
 
 
 def listing(studies: Iterable[Study]) -> str:

@@ -33,7 +33,8 @@ def picture(plot: Plot) -> Figure:
     axes.set_title(literal(plot.title), loc="left", fontsize=11)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=0.5 if plot.wide else 1.0)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=0.5 if plot.wide else 1.0)
     return figure
 
 

@@ -14,6 +14,9 @@ NEUTRAL = -1
 FADED = -2
 """That of the grid's labels."""
 
+LONGEST_NAME = 48
+"""Characters of a legend's entry: what is longer is whole under the mouse and in the table."""
+
 
 def plotly_script() -> str:
     """plotly's own script, whole: its package ships no part of it alone.
@@ -32,20 +35,30 @@ def figure_data(plot: Plot) -> dict[str, Any]:
     """
     kept = drawable(plot)
     traces = [trace for series in kept.series for trace in traces_of(series, plot)]
+    traces += [trace_across(mark, kept) for mark in plot.across]
     share_legend(traces)
-    lines = [trace_across(mark, kept) for mark in plot.across]
     layout = {"xaxis": axis_layout(plot.x, kept, "x"), "yaxis": axis_layout(plot.y, kept, "y")}
-    return {"data": traces + lines, "layout": layout}
+    return {"data": traces, "layout": layout}
 
 
 def share_legend(traces: list[dict[str, Any]]) -> None:
     """Let the legend name what is named alike once, and switch it together."""
     seen: set[str] = set()
     for trace in traces:
-        trace["legendgroup"] = trace["name"]
-        if trace["name"] in seen:
+        name = trace["name"]
+        trace |= {"legendgroup": plain(name), "name": plain(shortened(name))}
+        if name in seen:
             trace["showlegend"] = False
-        seen.add(trace["name"])
+        seen.add(name)
+
+
+def shortened(name: str) -> str:
+    """A name that fits a legend.
+
+    >>> shortened("gru"), len(shortened("gru+" * 99))
+    ('gru', 48)
+    """
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 1]}…"
 
 
 def traces_of(series: Series, plot: Plot) -> list[dict[str, Any]]:
@@ -53,7 +66,7 @@ def traces_of(series: Series, plot: Plot) -> list[dict[str, Any]]:
     points = series.points
     trace: dict[str, Any] = {
         "type": "scatter",
-        "name": plain(series.legend or series.label),
+        "name": series.legend or series.label,
         "x": [place(point.x, plot.x) for point in points],
         "y": [place(point.y, plot.y) for point in points],
         "hovertext": [hover(series, point, plot) for point in points],
@@ -126,14 +139,13 @@ def error_bars(points: tuple[Point, ...]) -> dict[str, Any]:
 
 def trace_across(mark: Across, plot: Plot) -> dict[str, Any]:
     """A line over the whole figure, as a trace, so that the legend names it."""
-    ends = extent(plot, "x" if mark.axis == "y" else "y")
-    low, high = ends
+    low, high = extent(plot, "x" if mark.axis == "y" else "y")
     other = plot.x if mark.axis == "y" else plot.y
     along, at = [place(low, other), place(high, other)], [mark.at, mark.at]
     said = f"<b>{plain(mark.label)}</b><br>{shown(mark.at, plot.y if mark.axis == 'y' else plot.x)}"
     return {
         "type": "scatter",
-        "name": plain(mark.label),
+        "name": mark.label,
         "x": along if mark.axis == "y" else at,
         "y": at if mark.axis == "y" else along,
         "hovertext": [said, said],
@@ -153,7 +165,11 @@ def extent(plot: Plot, axis: str) -> tuple[float, float]:
         values += [value for series in plot.series for point in series.points for _, value in point.seeds]
     scale = (plot.x if axis == "x" else plot.y).scale
     everything = [value for value in (*limits, *marks, *values) if value > 0 or scale in ("linear", "symlog")]
-    return (min(everything), max(everything)) if everything else (1.0, 2.0)
+    if not everything:
+        return (1.0, 2.0)
+    low, high = min(everything), max(everything)
+    # A line needs two ends: about a single place they are as far as the next size would be.
+    return (low, high) if low < high or low <= 0 else (low / 2, 2 * high)
 
 
 def axis_layout(axis: Axis, plot: Plot, name: str) -> dict[str, Any]:

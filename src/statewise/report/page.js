@@ -148,6 +148,9 @@ function draw(plot) {
   const traces = data.map((trace) => traceShown(trace, colours, chosen)).filter(Boolean);
   plot.shown = traces;
   plot.at = null;
+  // A frame without anything in it says nothing.
+  plot.closest("figure").hidden = data.length > 0 && traces.length === 0;
+  if (traces.length === 0) return;
   Plotly.react(plot, traces, layoutShown(layout, colours, plot.clientWidth < 480), CONFIG);
 }
 

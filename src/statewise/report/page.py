@@ -100,7 +100,7 @@ class Sections:
         curves, configurations = left_out < 1, left_out < 2
         summary = self.summary
         learning = self._learning(reported(summary)) if curves else {}
-        plots = {task: [*group, *filter(None, [learning.get(task)])] for task, group in self.plots.items()}
+        plots = {task: [*self.plots.get(task, ()), *filter(None, [learning.get(task)])] for task in summary.tasks}
         tasks = task_sections(summary, plots, best_of_seeds=self.best_of_seeds)
         studies = [
             study_section(part.study, list(self._learning(by_task(part.records if curves else ())).values()))

@@ -112,6 +112,8 @@ def shown(value: float, axis: Axis) -> str:
     >>> shown(0.984, Axis(label="accuracy", percent=True)), shown(131072.0, bits), shown(4.97e-8, bits)
     ('98.4 %', '131,072', '4.97e-08')
     """
+    if not math.isfinite(value):
+        return str(value)
     if axis.percent:
         return f"{100 * value:.1f} %"
     if value == round(value) and abs(value) < 1e12:

@@ -44,18 +44,7 @@ def plots_of(summary: Summary, markers: Sequence[Marker] = ()) -> list[tuple[Tas
 def accuracy_plot(task: Task, rows: list[Row]) -> Plot:
     """Token accuracy, or that of answers run freely, against size, with each model's proven limit on the same axes."""
     free = task.step_by_step
-    measured = [
-        Series(
-            label=points[0].stack,
-            model=points[0].stack,
-            place=place,
-            points=tuple(
-                point_of(row, row.answers if free and row.answers else row.token_accuracy, accuracy_of)
-                for row in points
-            ),
-        )
-        for place, points in by_stack(rows)
-    ]
+    measured = against_size(rows, lambda row: row.answers if free and row.answers else row.token_accuracy, accuracy_of)
     limits = [
         Series(
             label=f"proven limit of {bits:,} bits of state",
@@ -87,22 +76,28 @@ def accuracy_plot(task: Task, rows: list[Row]) -> Plot:
 
 def loss_plot(task: Task, rows: list[Row]) -> Plot:
     """Test loss against size."""
-    measured = [
-        Series(
-            label=points[0].stack,
-            model=points[0].stack,
-            place=place,
-            points=tuple(point_of(row, row.loss, lambda result: result.loss) for row in points),
-        )
-        for place, points in by_stack(rows)
-    ]
     return Plot(
         name=f"{task.title}-loss",
         title=f"{task.title}: loss",
         said=said_of(f"Loss on {task.title} against size", rows, ends_of(lambda row: f"{row.loss.mean:.3f}")),
         x=size_axis(rows),
         y=Axis(label=f"{LOSSES[task.measure]}, test split"),
-        series=tuple(measured),
+        series=against_size(rows, lambda row: row.loss, lambda result: result.loss),
+    )
+
+
+def against_size(
+    rows: list[Row], value: Callable[[Row], Interval], read: Callable[[Result], float | None]
+) -> tuple[Series, ...]:
+    """A series for each model: `value` of its rows, and what `read` finds for each seed."""
+    return tuple(
+        Series(
+            label=points[0].stack,
+            model=points[0].stack,
+            place=place,
+            points=tuple(point_of(row, value(row), read) for row in points),
+        )
+        for place, points in by_stack(rows)
     )
 
 

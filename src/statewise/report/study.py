@@ -42,10 +42,9 @@ RULE = (
 def verdict_of(quantity: Quantity) -> str:
     """`agrees`, `differs`, or `not comparable: why`; a dash where nothing is published.
 
-        >>> from statewise.runs import Record
-    from statewise.runs.findings import around
-        >>> verdict_of(Quantity(name="rate", values=(0.9, 1.0, 1.2), published=around(1.0, "seen", share=0.1)))
-        'agrees'
+    >>> from statewise.runs.findings import around
+    >>> verdict_of(Quantity(name="rate", values=(0.9, 1.0, 1.2), published=around(1.0, "seen", share=0.1)))
+    'agrees'
     """
     published = quantity.published
     if published is None:

@@ -38,8 +38,12 @@ class Expected:
 
 
 def expected_of(study: Study, scale: str, store: RunStore) -> Expected:
-    """What a study will take at a scale, with what is in the store already."""
-    runs = study.runs(scale)
+    """What a study will take at a scale, with what is in the store already; no time where its plan fails."""
+    try:
+        runs = study.runs(scale)
+    except Exception:
+        # It says why when it is run, and the others go on.
+        return Expected(name=study.name, runs=0, kept=0, seconds=None)
     kept = sum(is_kept(run, store) for run in runs) if store.root.exists() else 0
     if runs and kept == len(runs):
         return Expected(name=study.name, runs=len(runs), kept=kept, seconds=0.0)
