@@ -34,8 +34,20 @@ MAY_IMPORT: dict[str, set[str]] = {
 EXTENSION = "_kernels"
 """The compiled module: not a package, and nobody's but ops'."""
 
-OPTIONAL = {"triton", "fla", "transformers", "ray", "duckdb", "matplotlib", "jinja2", "markupsafe", "re2", "bm25s"}
-OPTIONAL |= {"tensorboard"}
+OPTIONAL = {
+    "triton",
+    "fla",
+    "transformers",
+    "ray",
+    "duckdb",
+    "matplotlib",
+    "jinja2",
+    "markupsafe",
+    "plotly",
+    "re2",
+    "bm25s",
+    "tensorboard",
+}
 HOMES = {"triton": "ops/triton"}
 """Folders that are imported only after `require` has asked, and may then name the package."""
 

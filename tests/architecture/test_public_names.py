@@ -64,8 +64,8 @@ PUBLIC = {
         "run_all",
     ],
     "statewise.report": [
-        "Limit", "Marker", "Row", "SOLVED_AT", "Summary", "Verdict", "conclusions", "judge", "limit_sentence", "render",
-        "render_capacity", "render_limits", "saturation", "summarise", "write_page",
+        "Limit", "Marker", "Row", "SOLVED_AT", "StudyPart", "Summary", "Verdict", "conclusions", "judge",
+        "limit_sentence", "render", "render_capacity", "render_limits", "saturation", "summarise", "write_page",
     ],
     "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],
     "statewise.cli": ["COMMANDS", "main"],

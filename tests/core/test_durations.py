@@ -2,7 +2,7 @@
 
 import pytest
 
-from statewise.core.durations import seconds_of, spoken
+from statewise.core.durations import leading_seconds, seconds_of, spoken
 from statewise.core.errors import UsageError
 
 
@@ -40,3 +40,20 @@ def test_what_is_no_positive_time_is_refused_with_what_was_written(text):
 )
 def test_times_are_spoken_to_the_nearest_smaller_unit(seconds, words):
     assert spoken(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("8 s of CPU time", 8),
+        ("2.7 min of CPU time", 162),
+        ("1.5 h", 5400),
+        ("under a second", None),
+        ("5 processes of a second", None),
+        ("3 seeds", None),
+        ("", None),
+        ("up to 30 min", None),
+    ],
+)
+def test_the_time_that_words_begin_with_is_read(text, seconds):
+    assert leading_seconds(text) == seconds

@@ -35,6 +35,22 @@ def test_a_block_is_a_mixer_and_a_feed_forward_behind_norms_each_on_a_residual(f
     assert_close("outputs", block(x, block.initial_state(2))[0], expected)
 
 
+def test_dropout_is_on_what_the_branches_add_and_in_training_alone():
+    with seeded(0):
+        block = Block(GRU(6), feed_forward=2, conv=3, dropout=0.5)
+        x = torch.randn(2, 40, 6)
+    state = block.initial_state(2)
+    whole, added = block.eval()(x, state)[0], {}
+    block.mixer.register_forward_hook(lambda module, given, outputs: added.update(mixer=outputs[0]))
+    block.feed_forward.register_forward_hook(lambda module, given, y: added.update(feed_forward=y))
+    with seeded(0):
+        y, _ = block.train()(x, state)
+    with seeded(0):
+        expected = x + F.dropout(added["mixer"], 0.5) + F.dropout(added["feed_forward"], 0.5)
+    assert_close("outputs", y, expected)
+    assert not torch.equal(y, whole)
+
+
 @pytest.mark.parametrize(("feed_forward", "branches"), [(4, 8), (0, 4)])
 def test_the_last_map_of_each_of_n_branches_starts_smaller_by_the_root_of_n(feed_forward, branches):
     with seeded(0):

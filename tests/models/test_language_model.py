@@ -138,6 +138,8 @@ def test_a_place_beyond_the_learned_ones_is_refused():
         ({"stack": "gru", "expansion": 0}, "model: expansion is 0"),
         ({"feed_forward": -1}, "feed_forward is -1"),
         ({"conv": -1}, "conv is -1"),
+        ({"dropout": 1.0}, "model: dropout is 1.0; it must be at least 0 and below 1"),
+        ({"dropout": -0.1}, "dropout is -0.1"),
         ({"positions": "rotary"}, "positions is 'rotary'; it must be one of none, learned, rope"),
         ({"positions": "learned"}, "max_length is None; learned positions need a max_length"),
         ({"max_length": 5}, "positions is 'none' and max_length is 5"),

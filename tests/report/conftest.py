@@ -49,7 +49,7 @@ def make_record(
     )  # fmt: skip
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record():
     return make_record
 

@@ -63,7 +63,7 @@ def test_a_row_is_exact_where_every_string_was_read_for_every_seed(record, limit
         for each, bits, limit in zip(made, [5.0, 7.0], limits, strict=True)
     ]
     summary = summarise(made)
-    assert [every_string_was_read(summary, row) for row in summary.rows] == [exact, False]
+    assert [every_string_was_read(row) for row in summary.rows] == [exact, False]
     column = list(render_capacity(summary).columns[3].cells)
     assert column == ["exact" if exact else f"{min(limits):.1f}", "19.0"]
 

@@ -3,7 +3,7 @@ import math
 import pytest
 from rich.console import Console
 
-from statewise.report.study import accepted, centre, draw_charts, measured, render_study, verdict_of
+from statewise.report.study import accepted, cells, centre, draw_charts, measured, render_study, verdict_of
 from statewise.runs.findings import Chart, Curve, Findings, Mark, Published, Quantity, around, at_most
 
 
@@ -32,6 +32,14 @@ def test_what_cannot_be_compared_says_why():
     assert verdict_of(Quantity(name="", values=(1.0,))) == "–"
     assert measured(quantity()) == "–"
     assert math.isnan(centre(quantity()))
+
+
+def test_what_is_counted_is_compared_without_seeds():
+    assert verdict_of(quantity(0.005, exact=True)) == "agrees"
+    assert verdict_of(quantity(0.02, exact=True)) == "differs"
+    assert verdict_of(quantity(exact=True)) == "not comparable: 0 of at least 3 seeds"
+    assert cells(quantity(0.005, exact=True))[5:] == ["counted", "agrees"]
+    assert cells(quantity(0.005))[5] == "1"
 
 
 def test_ranges_are_written_as_they_are_asked():

@@ -14,11 +14,11 @@ from statewise.runs import Record, Result
 from statewise.runs.findings import Curve
 from statewise.runs.record import Validation
 from statewise.runs.store import RunStore
+from statewise.studies.best_setting import at_best_setting
 from statewise.studies.gated_rnn import in_context, teacher
 from statewise.studies.gated_rnn.bare_layer import bare_layer, bare_run, gated_layer, units_of
 from statewise.studies.gated_rnn.polynomial import distance, polynomial_of
 from statewise.studies.gated_rnn.probes import decays, states_of, unexplained, without_units
-from statewise.studies.gated_rnn.rates import at_best_rate
 from statewise.studies.study import Trained
 from statewise.tasks import LinearAttentionTeacher
 
@@ -153,6 +153,6 @@ def trained_at(tmp_path, losses):
 
 def test_the_rate_is_chosen_on_validation_and_one_that_breaks_a_seed_is_not(tmp_path):
     trained, runs = trained_at(tmp_path, {(1e-3, 0): 0.5, (1e-3, 1): 0.5, (1e-2, 0): 0.1, (1e-2, 1): 0.2})
-    assert {run.training.learning_rate for run in at_best_rate(trained, runs)} == {1e-2}
+    assert {run.training.learning_rate for run in at_best_setting(trained, runs)} == {1e-2}
     trained, runs = trained_at(tmp_path, {(1e-3, 0): 0.5, (1e-3, 1): 0.5, (1e-2, 0): 0.1, (1e-2, 1): None})
-    assert {run.training.learning_rate for run in at_best_rate(trained, runs)} == {1e-3}
+    assert {run.training.learning_rate for run in at_best_setting(trained, runs)} == {1e-3}

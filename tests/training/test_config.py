@@ -33,6 +33,11 @@ def test_the_schedule_is_warm_up_times_cosine(step, fraction, rate):
     assert config().rate(step, fraction) == pytest.approx(rate, abs=1e-12)
 
 
+def test_a_constant_schedule_is_warm_up_alone():
+    rates = [config(schedule="constant").rate(step, fraction) for step, fraction in [(4, 0.0), (10, 0.5), (99, 1.0)]]
+    assert rates == [1.0, 2.0, 2.0]
+
+
 def test_without_warm_up_the_first_step_has_the_whole_rate():
     assert config(warmup=0).rate(0, 0.0) == config(warmup=1).rate(0, 0.0) == 2.0
 
@@ -67,6 +72,11 @@ def test_the_rate_stays_in_range_and_falls_with_the_budget(step, one, other):
 def test_bad_settings_are_refused_with_their_value(options, message):
     with pytest.raises(UsageError, match=f"^training: .*{message}"):
         config(**options)
+
+
+def test_an_unknown_schedule_is_refused_with_the_nearest_name():
+    with pytest.raises(UsageError, match="unknown schedule 'cosin': did you mean cosine"):
+        config(schedule="cosin")
 
 
 def test_the_smallest_settings_are_accepted():

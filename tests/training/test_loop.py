@@ -118,10 +118,28 @@ def test_the_same_seed_gives_the_same_weights_bit_by_bit():
     assert not same(one, other)
 
 
-def test_no_global_random_number_is_drawn():
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_no_global_random_number_is_drawn(dropout):
     before = torch.get_rng_state()
-    run(evaluate_every=2)
+    run(build(dropout=dropout), evaluate_every=2)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_what_is_dropped_depends_on_the_seed_and_the_step_alone():
+    models = [build(dropout=0.5), build(dropout=0.5), build()]
+    for i, model in enumerate(models):
+        with seeded(i):
+            run(model, seed=3)
+    one, again, whole = map(weights, models)
+    assert same(one, again)
+    assert not same(one, whole)
+
+
+def test_every_step_drops_something_else(monkeypatch):
+    model, kept = build(dropout=0.5), []
+    model.blocks[0].dropout.register_forward_hook(lambda module, given, y: kept.append(y.detach() != 0))
+    run(model, steps=2)
+    assert not torch.equal(kept[0], kept[2])
 
 
 def test_a_gradient_is_clipped_to_the_norm_that_is_set():

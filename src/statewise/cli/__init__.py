@@ -17,6 +17,7 @@ from statewise.cli.construct import Construct
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
 from statewise.cli.needle import Needle
+from statewise.cli.report import Report
 from statewise.cli.reproduce import Reproduce
 from statewise.cli.run import Run
 from statewise.cli.runs import Runs
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "reproduce": Reproduce,
     "run": Run,
     "runs": Runs,
+    "report": Report,
     "doctor": Doctor,
 }
 

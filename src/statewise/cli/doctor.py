@@ -12,7 +12,7 @@ from statewise.cli.console import console
 from statewise.ops import available_kernels, choose_kernel
 
 REQUIRED = ("statewise", "torch", "numpy", "safetensors", "rich", "tyro")
-EXTRAS = {"report": ("matplotlib", "jinja2"), "gpu": ("triton",)}
+EXTRAS = {"report": ("matplotlib", "jinja2", "plotly"), "gpu": ("triton",)}
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 

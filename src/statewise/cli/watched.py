@@ -28,7 +28,7 @@ def check_workers(command: str, workers: int | None) -> None:
 
 def check_page() -> None:
     """Raise a MissingExtraError unless the HTML report can be written."""
-    for module in ("matplotlib", "jinja2"):
+    for module in ("matplotlib", "jinja2", "plotly"):
         require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
 
 

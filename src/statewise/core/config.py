@@ -80,10 +80,17 @@ def _restore(hint: Any, value: Any, where: str) -> Any:
         return from_plain(typing.cast(type[Any], hint), value, where=where)
     kind = typing.get_origin(hint) or hint
     if kind is tuple and isinstance(value, list):
-        inner = typing.get_args(hint)[0]
-        return tuple(_restore(inner, item, where) for item in value)
+        return tuple(_restore(inner, item, where) for inner, item in _paired(typing.get_args(hint), value, where))
     # True is an int to Python, and 3 is a good float.
     allowed = (int, float) if kind is float else kind
     if kind is not Any and (not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool)):
         raise UsageError(f"{where} is {value!r}; it must be of type {kind.__name__}")
     return value
+
+
+def _paired(inner: tuple[Any, ...], value: list[Any], where: str) -> list[tuple[Any, Any]]:
+    """Every item of a list with the annotation that it has in a tuple of any or of a fixed length."""
+    each = inner[:1] * len(value) if inner[1:] == (...,) else inner
+    if len(each) != len(value):
+        raise UsageError(f"{where} has {len(value)} items; it must have {len(each)}")
+    return list(zip(each, value, strict=True))

@@ -32,3 +32,13 @@ def spoken(seconds: float) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes} min"
+
+
+def leading_seconds(text: str) -> float | None:
+    """Seconds in the number and unit, s, min or h, that a text begins with; None where it begins otherwise.
+
+    >>> leading_seconds("2.7 min of CPU time"), leading_seconds("under a second")
+    (162.0, None)
+    """
+    match = re.match(r"([0-9]+(?:\.[0-9]+)?) (s|min|h)\b", text)
+    return None if match is None else float(match[1]) * UNITS[match[2][0]]

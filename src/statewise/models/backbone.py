@@ -126,6 +126,7 @@ def build_block(config: ModelConfig, layer: int) -> Block:
         conv=config.conv,
         norm=config.norm,
         feed_forward_kind=config.feed_forward_kind,
+        dropout=config.dropout,
         layer=layer,
         layers=layers,
     )

@@ -37,6 +37,7 @@ class Block(nn.Module):
     conv               taps of a short causal convolution between norm and mixer; 0 leaves it out
     norm               rms, layer (mean and variance, with a bias) or none
     feed_forward_kind  one of `FEED_FORWARDS`
+    dropout            share of what the mixer and the feed-forward add to the residual that is dropped in training
     layer, layers      the block's place in its stack, from 0, for feed-forwards whose initial values depend on it
     """
 
@@ -48,6 +49,7 @@ class Block(nn.Module):
         conv: int,
         norm: str = "rms",
         feed_forward_kind: str = "gelu",
+        dropout: float = 0.0,
         layer: int = 0,
         layers: int = 1,
     ) -> None:
@@ -56,6 +58,7 @@ class Block(nn.Module):
         self.mixer_norm = make_norm(mixer.width)
         self.conv = ShortConv(mixer.width, taps=conv) if conv else None
         self.mixer = mixer
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.feed_forward: nn.Module | None = None
         if feed_forward:
             self.feed_forward_norm = make_norm(mixer.width)
@@ -71,14 +74,14 @@ class Block(nn.Module):
         if self.conv is not None:
             y, conv = self.conv(y, conv, reset=reset)
         y, mixer = self.mixer(y, state.mixer, reset=reset, **self._shared(first_value))
-        x = x + y
+        x = x + self.dropout(y)
         if self.feed_forward is not None:
             y = self.feed_forward_norm(x)
             if isinstance(self.feed_forward, Mixer):
                 y, feed_forward = self.feed_forward(y, feed_forward, reset=reset)
             else:
                 y = self.feed_forward(y)
-            x = x + y
+            x = x + self.dropout(y)
         return x, BlockState(mixer, conv, feed_forward)
 
     def step(self, x: Tensor, state: BlockState, *, first_value: FirstValue | None = None) -> tuple[Tensor, BlockState]:
@@ -87,14 +90,14 @@ class Block(nn.Module):
         if self.conv is not None:
             y, conv = self.conv.step(y, conv)
         y, mixer = self.mixer.step(y, state.mixer, **self._shared(first_value))
-        x = x + y
+        x = x + self.dropout(y)
         if self.feed_forward is not None:
             y = self.feed_forward_norm(x)
             if isinstance(self.feed_forward, Mixer):
                 y, feed_forward = self.feed_forward.step(y, feed_forward)
             else:
                 y = self.feed_forward(y)
-            x = x + y
+            x = x + self.dropout(y)
         return x, BlockState(mixer, conv, feed_forward)
 
     def initial_state(self, batch_size: int) -> BlockState:

@@ -28,6 +28,7 @@ class ModelConfig:
     embedding_norm     whether the embedding passes such a norm before the first block
     feed_forward_kind  gelu, relu, geglu (gated by a GELU), rwkv4 or rwkv7 (these see the token before and carry it)
     mixer_settings     texts like `head_size=32`, for the mixers of the stack that take them
+    dropout            share of what each branch adds to the residual that is dropped in training, in [0, 1)
     """
 
     vocabulary: int = 0
@@ -44,6 +45,7 @@ class ModelConfig:
     embedding_norm: bool = False
     feed_forward_kind: str = "gelu"
     mixer_settings: tuple[str, ...] = ()
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         self._check_tokens()
@@ -51,6 +53,8 @@ class ModelConfig:
         for name, least in leasts.items():
             if (number := getattr(self, name)) is not None and number < least:
                 raise UsageError(f"model: {name} is {number}; it must be at least {least}")
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"model: dropout is {self.dropout}; it must be at least 0 and below 1")
         check_settings(parse_stack(self.stack), self.mixer_settings)
         pick("norm", self.norm, NORMS)
         pick("feed-forward", self.feed_forward_kind, FEED_FORWARDS)

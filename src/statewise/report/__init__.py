@@ -1,9 +1,10 @@
 """Tables, figures and the HTML page: functions of records alone, so that they can be redrawn anywhere."""
 
 from statewise.report.capacity import render_capacity, saturation
-from statewise.report.figures import Marker
 from statewise.report.limit import Limit, limit_sentence, render_limits
 from statewise.report.page import write_page
+from statewise.report.plots import Marker
+from statewise.report.study import StudyPart
 from statewise.report.summary import Row, Summary, summarise
 from statewise.report.table import conclusions, render
 from statewise.report.verdict import SOLVED_AT, Verdict, judge
@@ -13,6 +14,7 @@ __all__ = [
     "Limit",
     "Marker",
     "Row",
+    "StudyPart",
     "Summary",
     "Verdict",
     "conclusions",

@@ -3,10 +3,9 @@
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from statewise.report.selection import result_at
 from statewise.report.summary import Row, Summary
 from statewise.report.table import share_of, spread
-from statewise.runs.record import model_of_run
-from statewise.tasks import from_identity
 
 EVERYTHING = 0.98
 """Share of a string's bits from which on it counts as held: mixing in the uniform distribution costs a perfect reader
@@ -29,20 +28,14 @@ def render_capacity(summary: Summary) -> Table:
         table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=True)
     rows = measured(summary)
     for i, row in enumerate(rows):
-        cells = capacity_cells(row, exact=every_string_was_read(summary, row))
+        cells = capacity_cells(row, exact=every_string_was_read(row))
         table.add_row(*cells, end_section=i + 1 == len(rows) or rows[i + 1].stack != row.stack)
     return table
 
 
-def every_string_was_read(summary: Summary, row: Row) -> bool:
+def every_string_was_read(row: Row) -> bool:
     """Whether all seeds' recovered bits are exact: only then is a limit as high as what it limits."""
-    results = [
-        result
-        for record in summary.records
-        if model_of_run(record.config) == row.stack and from_identity(record.config["task"]) == row.task
-        for result in record.results
-        if result.size == row.size
-    ]
+    results = [result_at(record, row.size) for record in row.records]
     return all(result.recovered_at_least == result.recovered_bits for result in results)
 
 

@@ -1,172 +1,111 @@
-"""The figures: drawn once, kept as SVG for the page and as PNG beside it."""
+"""Figures as pictures: a plot drawn by matplotlib, for the PNGs beside the page and the README."""
 
 import io
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from statewise.core.optional import require
-from statewise.report.summary import Row, Summary
-from statewise.report.table import LOSSES, rows_by_task
-from statewise.tasks import Task
+from statewise.report.plot import LINEAR_BELOW, Axis, Plot, Series, drawable, style_of
 
-# Okabe & Ito's palette: distinct under the common colour blindnesses.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-LEGIBLE_BITS = 10.0
-"""Points below are all but zero and lie on each other: they carry no label."""
+GREY = "#888888"
+LINES: dict[str, dict[str, Any]] = {
+    "theorem": {"color": "#000000", "linestyle": "--"},
+    "ring": {"color": "#444444", "marker": "o", "markersize": 13, "fillstyle": "none", "linestyle": "none"},
+}
+"""How series that are not measured are drawn."""
 
 Axes = Any
 Figure = Any
 
 
-class Marker(NamedTuple):
-    """A construction in the figure of bits: what its state is made of, and what being always right asks it to hold."""
-
-    name: str
-    size: int
-    state_bits: int
-    required_bits: float
-
-
-def draw_all(summary: Summary, markers: Sequence[Marker] = ()) -> dict[str, Figure]:
-    """Every figure that the records give, by name; `markers` stand in those of bits."""
-    figures: dict[str, Figure] = {}
-    for task, rows in rows_by_task(summary):
-        if not rows:
-            continue
-        if task.measure == "accuracy":
-            figures[f"{task.title}-accuracy"] = accuracy_figure(task, rows)
-        else:
-            figures[f"{task.title}-loss"] = loss_figure(rows)
-        if any(row.recovered for row in rows):
-            figures[f"{task.title}-bits"] = bits_figure(rows, markers)
-    return figures
-
-
-def accuracy_figure(task: Task, rows: list[Row]) -> Figure:
-    """Token accuracy, or that of answers run freely, against size, with each model's proven limit on the same axes."""
-
-    def draw(axes: Axes) -> None:
-        for points, style in by_stack(rows):
-            sizes = [row.size for row in points]
-            accuracies = [row.token_accuracy if row.answers is None else row.answers for row in points]
-            errors = error_bars(accuracies)
-            axes.errorbar(
-                sizes,
-                [accuracy.mean for accuracy in accuracies],
-                yerr=errors,
-                capsize=3,
-                label=points[0].stack,
-                **style,
-            )
-        for bits, limits in proven_limits(rows).items():
-            axes.plot(*zip(*limits, strict=True), "k--", label=f"proven limit of {bits:,} bits of state")
-        chance = task.chance(rows[0].size)
-        axes.axhline(chance, color="#888888", linestyle=":", label="chance")
-        measured = "answers, run freely" if task.step_by_step else "token accuracy"
-        axes.set(xlabel="size (tokens)", ylabel=f"{measured}, test split", ylim=(-0.03, 1.05))
-        size_axis(axes, rows)
-
-    return framed(f"{task.title}: accuracy and proof", draw)
-
-
-def loss_figure(rows: list[Row]) -> Figure:
-    """Test loss against size."""
-
-    def draw(axes: Axes) -> None:
-        for points, style in by_stack(rows):
-            errors = error_bars([row.loss for row in points])
-            means = [row.loss.mean for row in points]
-            axes.errorbar([row.size for row in points], means, yerr=errors, capsize=3, label=points[0].stack, **style)
-        axes.set(xlabel="size", ylabel=f"{LOSSES[rows[0].task.measure]}, test split")
-        size_axis(axes, rows)
-
-    return framed(f"{rows[0].task.title}: loss", draw)
-
-
-def bits_figure(rows: list[Row], markers: Sequence[Marker] = ()) -> Figure:
-    """Recovered bits against state bits: nothing lies above the diagonal. Constructions are numbered rings."""
-
-    def draw(axes: Axes) -> None:
-        measured = [row for row in rows if row.recovered is not None]
-        for points, style in by_stack(measured):
-            states = [row.state_bits for row in points]
-            recovered = [max(0.0, row.recovered.mean) for row in points if row.recovered]
-            axes.plot(states, recovered, label=points[0].stack, **{**style, "linestyle": "none"})
-            for row, state, bits in zip(points, states, recovered, strict=True):
-                if bits < LEGIBLE_BITS:
-                    continue
-                axes.annotate(f"n={row.size}", (state, bits), (6, -3), textcoords="offset points", fontsize=8)
-        for number, marker in enumerate(markers, 1):
-            place = (marker.state_bits, marker.required_bits)
-            label = f"{number}  {marker.name}, n={marker.size}"
-            axes.plot(
-                *place, marker="o", markersize=13, color="#444444", fillstyle="none", linestyle="none", label=label
-            )
-            axes.annotate(str(number), place, ha="center", va="center", fontsize=7)
-        held = [row.state_bits for row in measured] + [marker.state_bits for marker in markers]
-        ends = [1.0, 1.5 * max(held)]
-        axes.plot(ends, ends, color="#888888", label="all that a state of this size can hold")
-        axes.set_xscale("log")
-        axes.set_yscale("symlog", linthresh=10)
-        axes.set(
-            xlabel="state bits",
-            ylabel="recovered bits" + ("; rings: required bits" if markers else ""),
-            xlim=(min(held) / 2, ends[1]),
-        )
-        axes.set_ylim(bottom=-1)
-
-    return framed(f"{rows[0].task.title}: recovered bits against state bits", draw, tall=bool(markers))
-
-
-def by_stack(rows: list[Row]) -> list[tuple[list[Row], dict[str, Any]]]:
-    """The rows of each model, with the line style that it keeps in every figure."""
-    stacks = list(dict.fromkeys(row.stack for row in rows))
-    return [
-        (
-            [row for row in rows if row.stack == stack],
-            {"color": COLOURS[i % len(COLOURS)], "marker": MARKERS[i % len(MARKERS)], "alpha": 0.85},
-        )
-        for i, stack in enumerate(stacks)
-    ]
-
-
-def proven_limits(rows: list[Row]) -> dict[int, list[tuple[int, float]]]:
-    """Best accuracy against size for each state that has the same bits at every size and is too small for one."""
-    limits: dict[int, dict[int, float]] = {}
-    for row in rows:
-        if row.best_accuracy is not None:
-            limits.setdefault(row.state_bits, {})[row.size] = row.best_accuracy
-    return {bits: list(points.items()) for bits, points in limits.items() if min(points.values()) < 1}
-
-
-def error_bars(intervals: list[Any]) -> list[list[float]] | None:
-    """Distances below and above the means, or None for a single seed."""
-    if intervals[0].count == 1:
-        return None
-    return [[value.mean - value.low for value in intervals], [value.high - value.mean for value in intervals]]
-
-
-def size_axis(axes: Axes, rows: list[Row]) -> None:
-    """A base-2 axis with a tick at each size."""
-    sizes = sorted({row.size for row in rows})
-    axes.set_xscale("log", base=2)
-    axes.set_xticks(sizes, [str(size) for size in sizes])
-    axes.minorticks_off()
-
-
-def framed(title: str, draw: Callable[[Axes], None], *, tall: bool = False) -> Figure:
-    """A figure with a title, a grid and a legend that hides nothing; tall and wide for a long legend."""
+def picture(plot: Plot) -> Figure:
+    """The plot with a title, a grid and a legend that hides nothing; wide for a long legend."""
     figure = require("matplotlib.figure", extra="report", purpose="the report's figures").Figure(
-        figsize=(9.6, 5.6) if tall else (7.2, 4.2), layout="constrained"
+        figsize=(9.6, 5.6) if plot.wide else (7.2, 4.2), layout="constrained"
     )
     axes = figure.add_subplot()
-    draw(axes)
-    axes.set_title(title, loc="left", fontsize=11)
+    for series in drawable(plot).series:
+        draw_series(axes, series)
+    for mark in plot.across:
+        across = axes.axvline if mark.axis == "x" else axes.axhline
+        across(mark.at, color=GREY, linestyle=":", label=literal(mark.label))
+    scale_axis(axes, "x", plot.x)
+    scale_axis(axes, "y", plot.y)
+    axes.set_title(literal(plot.title), loc="left", fontsize=11)
     axes.grid(visible=True, color="#dddddd", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=0.5 if tall else 1.0)
+    if axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside right upper", fontsize=8, frameon=False, markerscale=0.5 if plot.wide else 1.0)
     return figure
+
+
+def draw_series(axes: Axes, series: Series) -> None:
+    """One series: means with their intervals or, where there are none, with every seed as a small point."""
+    x, y = [point.x for point in series.points], [point.y for point in series.points]
+    style = line_style(series)
+    if series.kind == "measured":
+        axes.errorbar(x, y, yerr=error_bars(series), capsize=3, label=literal(series.label), alpha=0.85, **style)
+        draw_seeds(axes, series, style["color"])
+    else:
+        axes.plot(x, y, label=literal(series.label), **style)
+    for point in series.points:
+        centred = series.kind == "ring"
+        if point.label:
+            axes.annotate(
+                literal(point.label),
+                (point.x, point.y),
+                (0, 0) if centred else (6, -3),
+                textcoords="offset points",
+                fontsize=7 if centred else 8,
+                ha="center" if centred else "left",
+                va="center" if centred else "baseline",
+            )
+
+
+def literal(text: str) -> str:
+    """Text that matplotlib draws as it is: between dollars it would read a formula.
+
+    >>> literal("a$b")
+    'a\\\\$b'
+    """
+    return text.replace("$", r"\$")
+
+
+def line_style(series: Series) -> dict[str, Any]:
+    """Colour, marker and line."""
+    if series.kind in LINES:
+        return LINES[series.kind]
+    style: dict[str, Any] = {**style_of(series.place)}
+    if series.kind == "points":
+        style |= {"linestyle": "none", "alpha": 0.85}
+    if series.kind == "trace":
+        style |= {"marker": "", "linewidth": 1}
+    return style | ({"linestyle": "--"} if series.dashed else {})
+
+
+def draw_seeds(axes: Axes, series: Series, colour: str) -> None:
+    """Seeds beside the means that have no interval."""
+    seeds = [(point.x, value) for point in series.points if point.low is None for _, value in point.seeds]
+    if len(seeds) > len(series.points):
+        axes.plot(*zip(*seeds, strict=True), color=colour, marker=".", linestyle="none", markersize=3, alpha=0.6)
+
+
+def error_bars(series: Series) -> list[list[float]] | None:
+    """Distances below and above the means, or None where there is no interval."""
+    points = [(point.y, point.low, point.high) for point in series.points]
+    bars = [(mean - low, high - mean) for mean, low, high in points if low is not None and high is not None]
+    return [list(side) for side in zip(*bars, strict=True)] if len(bars) == len(points) else None
+
+
+def scale_axis(axes: Axes, name: str, axis: Axis) -> None:
+    """Scale, ticks, limits and label of one axis."""
+    options = {"log2": {"value": "log", "base": 2}, "symlog": {"value": "symlog", "linthresh": LINEAR_BELOW}}
+    getattr(axes, f"set_{name}scale")(**options.get(axis.scale, {"value": axis.scale}))
+    if axis.ticks:
+        getattr(axes, f"set_{name}ticks")(axis.ticks, [f"{tick:g}" for tick in axis.ticks])
+        getattr(axes, f"{name}axis").minorticks_off()
+    axes.set(**{f"{name}label": literal(axis.label)})
+    if axis.limits != (None, None):
+        getattr(axes, f"set_{name}lim")(*axis.limits)
 
 
 def svg(figure: Figure) -> str:

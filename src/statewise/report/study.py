@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -10,19 +10,32 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from statewise.report.figures import COLOURS, MARKERS, Axes, Figure, framed, svg
+from statewise.report.chart import chart_plot
+from statewise.report.figures import picture, svg
 from statewise.report.interval import Interval, interval
-from statewise.runs.findings import Chart, Curve, Findings, Grid, Published, Quantity
+from statewise.runs import Record
+from statewise.runs.findings import Findings, Grid, Published, Quantity, StudyRecord
+
+
+@dataclass(frozen=True)
+class StudyPart:
+    """A study and the records of its runs."""
+
+    study: StudyRecord
+    records: tuple[Record, ...] = ()
+
 
 SEEDS_TO_COMPARE = 3
 """Fewer give no interval worth the name, and nothing is compared with them."""
 
 PNG_DPI = 150
 
+HEADINGS = ("quantity", "paper", "known", "accepted", "ours", "seeds", "verdict")
+
 RULE = (
     "A value agrees where its mean over seeds lies in the accepted range, which is written in the study and was fixed "
     f"before looking. ± is half of Student's t 95 % interval over seeds, ×÷ the same for logarithms: approximate. With "
-    f"fewer than {SEEDS_TO_COMPARE} seeds nothing is compared."
+    f"fewer than {SEEDS_TO_COMPARE} seeds nothing is compared but what is counted."
 )
 
 
@@ -38,7 +51,7 @@ def verdict_of(quantity: Quantity) -> str:
         return "–"
     if quantity.incomparable:
         return f"not comparable: {quantity.incomparable}"
-    if len(quantity.values) < SEEDS_TO_COMPARE:
+    if not quantity.values or (len(quantity.values) < SEEDS_TO_COMPARE and not quantity.exact):
         return f"not comparable: {len(quantity.values)} of at least {SEEDS_TO_COMPARE} seeds"
     return "agrees" if published.low <= centre(quantity) <= published.high else "differs"
 
@@ -61,7 +74,7 @@ def interval_of(quantity: Quantity) -> Interval:
 def render_study(findings: Findings) -> RenderableType:
     """The table, what its columns mean, and what the study notes."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for heading in ("quantity", "paper", "known", "accepted", "ours", "seeds", "verdict"):
+    for heading in HEADINGS:
         numbers = heading in ("paper", "accepted", "ours", "seeds")
         table.add_column(heading, justify="right" if numbers else "left", no_wrap=numbers, overflow="fold")
     for quantity in findings.quantities:
@@ -87,7 +100,8 @@ def cells(quantity: Quantity) -> list[str]:
     if published is not None:
         said = published.words if published.value is None else short(published.value)
         known = [said, published.known, accepted(published)]
-    return [quantity.name, *known, measured(quantity), str(len(quantity.values)), verdict_of(quantity)]
+    seeds = "counted" if quantity.exact else str(len(quantity.values))
+    return [quantity.name, *known, measured(quantity), seeds, verdict_of(quantity)]
 
 
 def accepted(published: Published) -> str:
@@ -133,71 +147,9 @@ def draw_charts(findings: Findings, folder: Path, *, name: str) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for chart in findings.charts:
-        figure, stem = chart_figure(chart), f"{name}-{chart.name}"
+        figure, stem = picture(chart_plot(chart)), f"{name}-{chart.name}"
         vector, pixels = folder / f"{stem}.svg", folder / f"{stem}.png"
         vector.write_text(svg(figure), encoding="utf-8")
         figure.savefig(pixels, dpi=PNG_DPI)
         written += [vector, pixels]
     return written
-
-
-def chart_figure(chart: Chart) -> Figure:
-    """Geometric means over seeds with every seed as a small point, and the marks as lines across."""
-
-    def draw(axes: Axes) -> None:
-        for i, curve in enumerate(chart.curves):
-            draw_curve(axes, curve, style_of(i), linear=chart.linear)
-        for mark in chart.marks:
-            across = axes.axvline if mark.axis == "x" else axes.axhline
-            across(mark.at, color="#888888", linestyle="--", linewidth=1)
-            axes.annotate(
-                mark.label,
-                (mark.at, 0.99) if mark.axis == "x" else (0.99, mark.at),
-                (4, -8) if mark.axis == "x" else (-4, 3),
-                xycoords=axes.get_xaxis_transform() if mark.axis == "x" else axes.get_yaxis_transform(),
-                textcoords="offset points",
-                ha="left" if mark.axis == "x" else "right",
-                fontsize=8,
-            )
-        places = sorted({x for curve in chart.curves for x, _ in curve.points})
-        axes.set(xscale="log", yscale="linear" if chart.linear else "log", xlabel=chart.x_label, ylabel=chart.y_label)
-        if len(places) <= MOST_TICKS:
-            axes.set_xticks(places, [f"{x:g}" for x in places])
-            axes.xaxis.minorticks_off()
-
-    return framed(chart.title, draw)
-
-
-MOST_TICKS = 12
-"""Places on the x axis, up to which each has its tick."""
-
-
-def style_of(place: int) -> dict[str, str]:
-    """How the curve at this place, from 0, is drawn: no two of the first 14 alike.
-
-    >>> style_of(0) != style_of(7)
-    True
-    """
-    turn, colour = divmod(place, len(COLOURS))
-    marker = MARKERS[(colour + turn) % len(MARKERS)]
-    return {"color": COLOURS[colour], "marker": marker, "linestyle": "--" if turn % 2 else "-"}
-
-
-def draw_curve(axes: Axes, curve: Curve, style: dict[str, str], *, linear: bool = False) -> None:
-    """One line through the means, geometric unless y is linear, and the seeds beside it."""
-    points = [(x, values) for x, values in curve.points if values]
-    if not points:
-        return
-    means = [math.fsum(values) / len(values) if linear else geometric(values) for _, values in points]
-    axes.plot([x for x, _ in points], means, label=curve.label, alpha=0.85, **style)
-    seeds = [(x, value) for x, values in points for value in values]
-    axes.plot(*zip(*seeds, strict=True), color=style["color"], marker=".", linestyle="none", markersize=3, alpha=0.6)
-
-
-def geometric(values: Sequence[float]) -> float:
-    """The geometric mean of positive numbers.
-
-    >>> round(geometric([1.0, 100.0]), 6)
-    10.0
-    """
-    return math.exp(math.fsum(map(math.log, values)) / len(values))

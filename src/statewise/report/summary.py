@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from statewise.bounds import best_accuracy
 from statewise.report.interval import Interval, interval
 from statewise.report.selection import Selection, best_seed, number, rate_of, result_at, select
+from statewise.report.variants import names_of_models
 from statewise.report.verdict import SOLVED_AT, UNTESTED, Verdict, judge, requirement
 from statewise.runs import Record, Result
-from statewise.runs.record import model_of_run, title_of_run
+from statewise.runs.record import title_of_run
 from statewise.tasks import Task, from_identity
 
 
@@ -28,6 +29,7 @@ class Row:
     required_bits       what a proof says that any reader which is always right must hold; None where none is proved
     best_accuracy       proved limit of token accuracy for that state; None where none is proved
     selection           the learning rates that were tried, and the one that was selected
+    records             the runs that the means are over
     """
 
     task: Task
@@ -49,6 +51,7 @@ class Row:
     best: Result
     seconds: float
     wall_clock: bool
+    records: tuple[Record, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +66,15 @@ class Untested:
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """Everything that a report shows. `missing` says which runs gave no numbers, and why."""
+    """Everything that a report shows. `missing` says which runs gave no numbers, and why; `models` names the model of
+    each record.
+    """
 
     rows: tuple[Row, ...]
     untested: tuple[Untested, ...]
     missing: tuple[str, ...]
     records: tuple[Record, ...]
+    models: tuple[str, ...]
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -77,17 +83,18 @@ class Summary:
 
 
 def summarise(records: Sequence[Record]) -> Summary:
-    """Group records by task and model, in the order given."""
+    """Group records by task and model, in the order given; of one stack, models that differ are told apart."""
     groups: dict[tuple[Task, str], list[Record]] = {}
-    for record in records:
-        key = (from_identity(record.config["task"]), model_of_run(record.config))
-        groups.setdefault(key, []).append(record)
+    models = names_of_models(records)
+    for record, model in zip(records, models, strict=True):
+        groups.setdefault((from_identity(record.config["task"]), model), []).append(record)
     lines = [line for (task, stack), group in groups.items() for line in lines_of(task, stack, group)]
     return Summary(
         rows=tuple(line for line in lines if isinstance(line, Row)),
         untested=tuple(line for line in lines if isinstance(line, Untested)),
         missing=tuple(f"{title_of_run(r.config)}: {r.status}, {r.because}" for r in records if r.status != "finished"),
         records=tuple(records),
+        models=tuple(models),
     )
 
 
@@ -144,4 +151,5 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
         best=result_at(best_seed(task, finished), size),
         seconds=sum(record.training["seconds"] for record in finished) / len(finished),
         wall_clock=finished[0].training["budget"] == "wall-clock",
+        records=tuple(finished),
     )

@@ -223,11 +223,14 @@ def notes(tasks: Sequence[Task], *, best_of_seeds: bool = False) -> list[str]:
 
 def conclusions(summary: Summary) -> list[str]:
     """The verdict in sentences: for each task and model, what it solved and what a proof says of the rest."""
-    lines = []
+    return [said for _, _, said in concluded(summary)]
+
+
+def concluded(summary: Summary) -> Iterator[tuple[Task, str, str]]:
+    """The task and the model of every sentence, and that."""
     for task, rows in lines_by_task(summary):
-        stacks = dict.fromkeys(row.stack for row in rows)
-        lines += [sentence(task, stack, [row for row in rows if row.stack == stack]) for stack in stacks]
-    return lines
+        for stack in dict.fromkeys(row.stack for row in rows):
+            yield task, stack, sentence(task, stack, [row for row in rows if row.stack == stack])
 
 
 def sentence(task: Task, stack: str, lines: Sequence[Row | Untested]) -> str:

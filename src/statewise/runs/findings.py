@@ -1,7 +1,15 @@
 """What a study leaves: quantities beside their published values, charts, and sentences. Plain numbers, no models."""
 
+import json
 import math
+import os
 from dataclasses import dataclass
+from pathlib import Path
+
+from statewise.core.config import from_plain, to_plain
+from statewise.core.errors import RunError
+
+SUFFIX = ".study.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +39,7 @@ class Quantity:
     logarithmic    the mean over seeds and its interval are taken of logarithms, as for losses that span magnitudes;
                    values are then positive
     incomparable   why the value and the published one cannot be compared; empty where they can
+    exact          counted, not sampled: one value is all there is to compare
     """
 
     name: str
@@ -38,6 +47,7 @@ class Quantity:
     published: Published | None = None
     logarithmic: bool = False
     incomparable: str = ""
+    exact: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,3 +115,36 @@ def at_most(value: float, known: str, *, times: float) -> Published:
     0.01
     """
     return Published(value=value, known=known, high=value * times)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StudyRecord:
+    """A study at one scale: what it claims and where that stands, the names of its runs, and what was found."""
+
+    name: str
+    scale: str
+    claim: str
+    source: str
+    runs: tuple[str, ...]
+    findings: Findings
+
+
+def save_study(study: StudyRecord, root: Path) -> Path:
+    """Write `<name>-<scale>.study.json` into the folder of run folders, whole or not at all, and return its path."""
+    path = root / f"{study.name}-{study.scale}{SUFFIX}"
+    partial = path.with_suffix(f".partial-{os.getpid()}")
+    partial.write_text(json.dumps(to_plain(study), indent=1) + "\n", encoding="utf-8")
+    return partial.replace(path)
+
+
+def load_studies(root: Path) -> list[StudyRecord]:
+    """Every study that was saved below `root`, by name. A file that is damaged or foreign is a RunError."""
+    return [load_study(path) for path in sorted(root.glob(f"*{SUFFIX}"))]
+
+
+def load_study(path: Path) -> StudyRecord:
+    """One study from its file."""
+    try:
+        return from_plain(StudyRecord, json.loads(path.read_text(encoding="utf-8")), where=str(path))
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} is damaged: {error}; remove it, and reproduce its study again") from None

@@ -1,17 +1,22 @@
 """A study: a published claim, the runs that test it, and what is read off them."""
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
+from typing import Any
 
 import torch
 
-from statewise.core.errors import pick
+from statewise.core.errors import UsageError, pick
+from statewise.core.events import Evaluated
 from statewise.models import Backbone, load_model
 from statewise.runs import Record, RunStore
 from statewise.runs.findings import Findings
-from statewise.runs.on_disk import MODEL
+from statewise.runs.on_disk import EVENTS, MODEL
+from statewise.studies.measurement import Measured, Measurement, measure_all
 from statewise.studies.run_config import RunConfig
 
 SCALES = {
@@ -23,12 +28,23 @@ TOO_SHORT = "at smoke nothing is trained for long enough"
 """Why no value of the smallest scale is compared with a published one."""
 
 
-class Trained:
-    """The finished runs of a study: their records, and their models when they are asked for."""
+def nothing(asked: str) -> list[Any]:
+    """What a study plans where it trains nothing, or measures nothing."""
+    return []
 
-    def __init__(self, store: RunStore, records: Sequence[Record]) -> None:
+
+class Trained:
+    """The finished runs of a study: their records, and their models when they are asked for.
+
+    measured  what was timed or weighed, by the names of the measurements
+    """
+
+    def __init__(
+        self, store: RunStore, records: Sequence[Record], measured: Mapping[str, Measured] = MappingProxyType({})
+    ) -> None:
         self.store = store
         self.records = records
+        self.measured = measured
 
     @cached_property
     def by_name(self) -> dict[str, Record]:
@@ -57,6 +73,22 @@ class Trained:
         (result,) = self.record(run).results
         return result.validation.loss
 
+    def token_accuracy(self, run: RunConfig) -> float:
+        """Test accuracy per scored token of a run that finished, at its only size."""
+        (result,) = self.record(run).results
+        assert result.token_accuracy is not None
+        return result.token_accuracy
+
+    def evaluations(self, run: RunConfig) -> list[Evaluated]:
+        """What a run said of the validation split on its way, at each evaluation; none where nothing was kept."""
+        path = self.store.root / run.name / EVENTS
+        lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
+        return [
+            Evaluated(**{key: value for key, value in line.items() if key != "event"})
+            for line in lines
+            if line["event"] == "evaluated"
+        ]
+
     def missing(self) -> tuple[str, ...]:
         """A line for each run that gave no numbers."""
         return tuple(
@@ -70,21 +102,26 @@ class Trained:
 class Study:
     """One published claim.
 
-    name      as typed
-    claim     what the paper says, in a sentence
-    source    the paper, and how its values are known
-    times     how long each scale took or takes, in words
-    one_seed  why there is one seed alone, and nothing is compared; empty where there are three or more
-    runs      every run at a scale
-    findings  what the finished runs say at a scale
+    name          as typed
+    claim         what the paper says, in a sentence
+    source        the paper, and how its values are known
+    times         how long each scale took or takes, in words that begin with a number and s, min or h
+    one_seed      why there is one seed alone, and nothing is compared; empty where there are three or more
+    plan          every run at a scale; none where nothing is trained
+    measurements  what is timed or weighed at a scale besides
+    with_corpus   the same study of a text file, by its path; None where no file is read
+    runs          every run at a scale, checked
+    findings      what the finished runs and the measurements say at a scale
     """
 
     name: str
     claim: str
     source: str
     times: dict[str, str]
-    plan: Callable[[str], list[RunConfig]]
     read: Callable[[str, Trained], Findings]
+    plan: Callable[[str], list[RunConfig]] = nothing
+    measurements: Callable[[str], list[Measurement]] = nothing
+    with_corpus: Callable[[str], "Study"] | None = None
     one_seed: str = ""
 
     def runs(self, scale: str) -> list[RunConfig]:
@@ -92,11 +129,29 @@ class Study:
         pick("scale", scale, SCALES)
         return self.plan(scale)
 
-    def findings(self, scale: str, store: RunStore, records: Sequence[Record]) -> Findings:
-        """What the runs of a scale say; those that did not finish are left out and named."""
+    def findings(
+        self,
+        scale: str,
+        store: RunStore,
+        records: Sequence[Record],
+        note: Callable[[str], object] = nothing,
+    ) -> Findings:
+        """What a scale says; runs that did not finish are left out and named.
+
+        Measurements that are not in the store are made first, each said to `note`.
+        """
         pick("scale", scale, SCALES)
+        measured = measure_all(self.measurements(scale), store.root, note)
         with one_thread():
-            return self.read(scale, Trained(store, records))
+            return self.read(scale, Trained(store, records, measured))
+
+    def of_corpus(self, file: str | None) -> "Study":
+        """The same study of a text file; with None, as it is. UsageError where a file is named and none is read."""
+        if file is None:
+            return self
+        if self.with_corpus is None:
+            raise UsageError(f"reproduce: file is {file}, which {self.name} does not read; leave it out")
+        return self.with_corpus(file)
 
 
 @contextmanager

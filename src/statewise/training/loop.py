@@ -3,14 +3,14 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from statewise.core.events import Evaluated, Finished, Progress, Sink
-from statewise.core.random import child_seed
+from statewise.core.random import child_seed, seeded
 from statewise.models import Backbone
 from statewise.tasks import Task
 from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
@@ -141,7 +141,9 @@ def one_step(
     batch = task.examples("train", seed=seed, start=start, count=count, size=size)
     for group in optimizer.param_groups:
         group["lr"] = rate
-    outputs, _ = model(batch.tokens)
+    # What dropout drops is a function of (seed, step), as the data are: a run that goes on later drops the same.
+    with seeded(child_seed(seed, "dropout", step)) if model.config.dropout else nullcontext():
+        outputs, _ = model(batch.tokens)
     loss = loss_of(outputs, batch)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()

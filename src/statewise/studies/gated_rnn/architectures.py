@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from statewise.models import ModelConfig
 from statewise.runs.findings import Chart, Curve, Findings, Mark, Published, Quantity
+from statewise.studies.best_setting import at_best_setting
 from statewise.studies.gated_rnn.bare_layer import bare_layer, bare_run, gated_layer
-from statewise.studies.gated_rnn.rates import at_best_rate
 from statewise.studies.gated_rnn.teacher import compact_units, relative_loss
 from statewise.studies.run_config import RunConfig
 from statewise.studies.study import TOO_SHORT, Study, Trained
@@ -141,7 +141,7 @@ def ladder(trained: Trained, asked: Scale, architecture: Architecture) -> list[P
     """What each rung came to; rungs of which nothing finished are left out."""
     found = []
     for rung in asked.rungs:
-        runs = at_best_rate(trained, runs_of(asked, architecture, rung))
+        runs = at_best_setting(trained, runs_of(asked, architecture, rung))
         if runs:
             losses = tuple(relative_loss(trained, run) for run in runs)
             validation = sum(map(trained.validation_loss, runs)) / len(runs)

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from statewise.models import Backbone, ModelConfig
 from statewise.runs.findings import Chart, Curve, Findings, Mark, Quantity, around, at_most
+from statewise.studies.best_setting import at_best_setting
 from statewise.studies.gated_rnn.bare_layer import bare_layer, bare_run, gated_layer
 from statewise.studies.gated_rnn.polynomial import Monomial, polynomial_of
-from statewise.studies.gated_rnn.rates import at_best_rate
 from statewise.studies.run_config import RunConfig
 from statewise.studies.study import TOO_SHORT, Study, Trained
 from statewise.tasks import InContextRegression
@@ -89,8 +89,8 @@ def read(scale: str, trained: Trained) -> Findings:
     """The table and the chart."""
     asked = SCALES[scale]
     incomparable = TOO_SHORT if scale == "smoke" else ""
-    attention = at_best_rate(trained, attention_runs(asked))
-    gated = {units: at_best_rate(trained, gated_runs(asked, units)) for units in asked.ladder}
+    attention = at_best_setting(trained, attention_runs(asked))
+    gated = {units: at_best_setting(trained, gated_runs(asked, units)) for units in asked.ladder}
     losses = {units: tuple(map(trained.loss, runs)) for units, runs in gated.items()}
     of_attention = tuple(map(trained.loss, attention))
     widest = asked.ladder[-1]

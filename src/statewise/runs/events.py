@@ -1,0 +1,43 @@
+"""What a run said while it was trained, read back from its folder."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from statewise.core.config import from_plain
+from statewise.core.errors import UsageError
+from statewise.core.events import Evaluated, Event, Finished, Progress
+from statewise.runs.on_disk import EVENTS
+
+KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Progress, Evaluated, Finished)}
+
+
+def read_events(folder: Path) -> tuple[Event, ...]:
+    """The events of a run in the order of their steps, each once; none where the folder holds none.
+
+    A run that went on after an interruption says some of it twice: what it said last counts. Lines that are torn or of
+    another kind are passed over, for a curve with a gap is worth more than none.
+    """
+    try:
+        text = (folder / EVENTS).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    said: dict[tuple[Any, ...], Event] = {}
+    for line in text.splitlines():
+        event = event_of(line)
+        if event is not None:
+            said[type(event), event.step, getattr(event, "split", ""), getattr(event, "size", 0)] = event
+    return tuple(sorted(said.values(), key=lambda event: event.step))
+
+
+def event_of(line: str) -> Event | None:
+    """One line as an event; None where it is none.
+
+    >>> event_of('{"event": "finished", "step": 3, "status": "finished", "because": "done", "seconds": 1.5}').step
+    3
+    """
+    try:
+        plain = json.loads(line)
+        return from_plain(KINDS[plain.pop("event")], plain, where=EVENTS)
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError):
+        return None
