@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,15 +13,16 @@ from statewise.core.events import Evaluated, Finished, Progress, Sink
 from statewise.core.random import child_seed
 from statewise.models import Backbone
 from statewise.tasks import Task
+from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
 from statewise.training.config import TrainingConfig
 from statewise.training.evaluate import evaluate, loss_of
 
 SECONDS_BETWEEN_REPORTS = 0.25
-SMOOTHED_STEPS = 20
-"""Steps over which the reported loss is averaged, and over which it must be absurd to count as diverged."""
-
 DIVERGED_AT = 10.0
 """Times the loss of a model that knows nothing: what no step on the way to learning costs for long."""
+
+
+NOTHING_KEPT = KeepNothing()
 
 
 @dataclass(frozen=True)
@@ -45,41 +45,62 @@ class Outcome:
         return self.tokens / max(self.seconds, 1e-9)
 
 
-def train(model: Backbone, task: Task, config: TrainingConfig, *, seed: int, sink: Sink) -> Outcome:
+def train(
+    model: Backbone,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    sink: Sink,
+    keeper: Keeper = NOTHING_KEPT,
+) -> Outcome:
     """Train `model` in place on `task`; the data are those of (task, "train", seed).
 
     A loss that is not finite, or stays above ten times that of knowing nothing (ln V, or the variance of the targets),
-    ends training as diverged; so do weights that are not finite.
+    ends training as diverged; so do weights that are not finite. Where `keeper` has a checkpoint, training goes on from
+    there; it is asked after every step whether to save one, and is given one more when training has ended.
     """
     for size in config.sizes:
         task.check_size(size)
     optimizer = make_optimizer(model, config)
-    clock = Clock(config)
-    recent: deque[float] = deque(maxlen=SMOOTHED_STEPS)
+    place = resume(keeper, model, optimizer)
+    clock = Clock(config, spent=place.seconds)
     hopeless = DIVERGED_AT * loss_of_ignorance(model, task, config)
-    step = tokens = 0
-    status, because = "finished", "the budget is used up"
     model.train()
-    while not clock.over(step):
-        loss, read = one_step(model, task, config, optimizer, seed=seed, step=step, rate=clock.rate(step))
-        step, tokens = step + 1, tokens + read
-        recent.append(loss)
-        smooth = math.fsum(recent) / len(recent)
-        if not math.isfinite(loss) or (len(recent) == SMOOTHED_STEPS and smooth > hopeless):
-            status, because = "diverged", f"the loss was {loss:.4g} at step {step}"
+    begun = place.step
+    while place.status is None and not clock.over(place.step):
+        rate = clock.rate(place.step)
+        loss, read = one_step(model, task, config, optimizer, seed=seed, step=place.step, rate=rate)
+        place.advance(loss, read)
+        if not math.isfinite(loss) or (len(place.recent) == SMOOTHED_STEPS and place.smooth_loss > hopeless):
+            place.end("diverged", f"the loss was {loss:.4g} at step {place.step}")
             break
-        clock.report(sink, step, tokens, smooth)
-        if step % config.evaluate_every == 0:
+        clock.report(sink, place.step, place.tokens, place.smooth_loss)
+        if place.step % config.evaluate_every == 0:
             with clock.paused():
-                solved = validate(model, task, config, seed=seed, step=step, sink=sink, seconds=clock.training)
+                solved = validate(model, task, config, seed=seed, step=place.step, sink=sink, seconds=clock.training)
             if solved:
-                because = f"solved on the validation split at step {step}"
-                break
-    if status == "finished" and not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
-        status, because = "diverged", f"weights were not finite after step {step}"
+                place.end("finished", f"solved on the validation split at step {place.step}")
+        if place.status is None and keeper.is_due():
+            with clock.paused():
+                place.seconds = clock.training
+                keeper.save(capture(model, optimizer, place))
+    conclude(model, place)
+    place.seconds = clock.training
+    if place.step > begun:
+        keeper.save(capture(model, optimizer, place))
     model.eval()
-    sink.write(Finished(step=step, status=status, because=because, seconds=clock.training))
-    return Outcome(status, because, step, tokens, clock.training)
+    status = place.status or "finished"
+    sink.write(Finished(step=place.step, status=status, because=place.because, seconds=place.seconds))
+    return Outcome(status, place.because, place.step, place.tokens, place.seconds)
+
+
+def conclude(model: nn.Module, place: Place) -> None:
+    """Say how training ended, where no step has: the budget is used up. Weights that are not finite are no model."""
+    if place.status is None:
+        place.end("finished", "the budget is used up")
+    if place.status == "finished" and not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+        place.end("diverged", f"weights were not finite after step {place.step}")
 
 
 def loss_of_ignorance(model: Backbone, task: Task, config: TrainingConfig) -> float:
@@ -162,13 +183,13 @@ def validate(
 
 
 class Clock:
-    """Where a run stands in its budget; evaluations stop it."""
+    """Where a run stands in its budget; evaluations stop it. `spent` are seconds of training before it was made."""
 
-    def __init__(self, config: TrainingConfig) -> None:
+    def __init__(self, config: TrainingConfig, *, spent: float = 0.0) -> None:
         self.config = config
-        self.begun = time.perf_counter()
+        self.begun = time.perf_counter() - spent
         self.away = 0.0
-        self.reported = 0.0
+        self.reported = spent
 
     @property
     def training(self) -> float:
