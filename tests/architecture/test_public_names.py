@@ -55,7 +55,9 @@ PUBLIC = {
         "CONSTRUCTIONS", "Construction", "FoundAttention", "Verification", "build", "from_gated_lru",
         "load_construction", "save", "to_gated_lru",
     ],
-    "statewise.training": ["Outcome", "Score", "TrainingConfig", "evaluate", "train"],
+    "statewise.training": [
+        "Group", "Outcome", "Parallelism", "Score", "TrainingConfig", "evaluate", "join", "train",
+    ],
     "statewise.studies": [
         "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",
         "run_all",

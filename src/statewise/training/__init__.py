@@ -2,6 +2,8 @@
 
 from statewise.training.config import TrainingConfig
 from statewise.training.evaluate import Score, evaluate
+from statewise.training.group import Group, join
 from statewise.training.loop import Outcome, train
+from statewise.training.parallelism import Parallelism
 
-__all__ = ["Outcome", "Score", "TrainingConfig", "evaluate", "train"]
+__all__ = ["Group", "Outcome", "Parallelism", "Score", "TrainingConfig", "evaluate", "join", "train"]

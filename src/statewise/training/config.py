@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from statewise.core.errors import UsageError
+from statewise.core.errors import UsageError, pick
+from statewise.training.precision import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +19,7 @@ class TrainingConfig:
     warmup          steps over which the learning rate rises from 0
     weight_decay    decoupled, on matrices only (not on biases, norms and embeddings)
     clip            largest gradient norm
+    precision       in which a step computes: full, bf16-autocast or bf16-weights
     evaluate_every  steps between evaluations on the validation split
     validation      examples in such an evaluation
     solved_at       stop when validation sequence accuracy reaches this at every training size; None never stops
@@ -31,6 +33,7 @@ class TrainingConfig:
     warmup: int = 50
     weight_decay: float = 0.01
     clip: float = 1.0
+    precision: str = "full"
     evaluate_every: int = 50
     validation: int = 256
     solved_at: float | None = 0.999
@@ -43,6 +46,7 @@ class TrainingConfig:
         for name in ("batch_size", "evaluate_every", "validation"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training: {name} is {getattr(self, name)}; it must be at least 1")
+        pick("precision", self.precision, PRECISIONS)
         if self.time is not None and not 0 < self.time < math.inf:
             raise UsageError(f"training: time is {self.time} seconds; it must be positive")
         if not (0 < self.learning_rate < math.inf and self.clip > 0):
