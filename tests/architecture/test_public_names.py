@@ -56,7 +56,8 @@ PUBLIC = {
         "load_construction", "save", "to_gated_lru",
     ],
     "statewise.training": [
-        "Group", "Outcome", "Parallelism", "Score", "TrainingConfig", "evaluate", "join", "train",
+        "Checkpoint", "Group", "Keeper", "Outcome", "Parallelism", "Score", "TrainingConfig", "evaluate", "join",
+        "train",
     ],
     "statewise.studies": [
         "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",

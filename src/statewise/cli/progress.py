@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from statewise.core.durations import spoken
-from statewise.core.events import Evaluated, Event
+from statewise.core.events import Evaluated, Event, Noted
 from statewise.core.events import Progress as Step
 from statewise.runs import Record
 from statewise.studies import RunConfig
@@ -46,13 +46,15 @@ class Lines:
         """Silent: the first evaluation says that it goes on."""
 
     def event(self, run: RunConfig, event: Event) -> None:
-        """Print evaluations; training's own pulse is for bars."""
+        """Print evaluations and notes; training's own pulse is for bars."""
         if isinstance(event, Evaluated):
             accuracy = "" if event.token_accuracy is None else f"token accuracy {event.token_accuracy:.1%} · "
             self.note(
                 f"{run.title} · step {event.step} · size {event.size} · loss {event.loss:.3f} · {accuracy}"
                 f"{spoken(event.seconds)}"
             )
+        elif isinstance(event, Noted):
+            self.note(f"{run.title} · {event.text}")
 
     def end(self, run: RunConfig, record: Record, *, skipped: bool) -> None:
         """Print how the run ended."""
@@ -95,10 +97,12 @@ class Bars:
         self.of_run[run.name] = self.bars.add_task(run.title, total=1.0, say="starting")
 
     def event(self, run: RunConfig, event: Event) -> None:
-        """Move the bar, and say rate, loss and time left."""
+        """Move the bar, and say rate, loss and time left; print notes."""
         if isinstance(event, Step):
             say = f"loss {event.loss:.3f} · {event.tokens_per_second:,.0f} tokens/s · {spoken(event.seconds_left)} left"
             self.bars.update(self.of_run[run.name], completed=event.fraction, say=say)
+        elif isinstance(event, Noted):
+            self.note(f"{run.title} · {event.text}")
 
     def end(self, run: RunConfig, record: Record, *, skipped: bool) -> None:
         """Take the bar away and print how the run ended."""

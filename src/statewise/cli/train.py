@@ -8,11 +8,13 @@ from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
+from statewise.cli.in_group import in_group
 from statewise.cli.watched import run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
 from statewise.runs import Record
 from statewise.studies import Comparison, SavedRun, load
+from statewise.training import Group, Parallelism
 
 SAMPLE_LENGTH = 300
 SAMPLE_PROMPT = b"\n"
@@ -33,10 +35,23 @@ class Train(Comparison):
     """Folder of run folders."""
     keep_memory: bool = True
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
+    parallel: str = "none"
+    """none, ddp or fsdp: one model over the processes that torchrun started, as in torchrun --nproc-per-node 2
+    -m statewise train text --parallel fsdp. The batch is that of all of them."""
+    accumulation: int = 1
+    """Pieces that each process cuts its rows of a batch into, to hold less at once."""
+    processes_expected: int | None = None
+    """How many processes there must be; any other number is an error."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        records = run_watched(self.plan(), self.output, workers=1, keep_memory=self.keep_memory)
+        asked = Parallelism(kind=self.parallel, accumulation=self.accumulation, processes=self.processes_expected)
+        return in_group(asked, self._run)
+
+    def _run(self, group: Group) -> int:
+        records = run_watched(self.plan(), self.output, workers=1, keep_memory=self.keep_memory, group=group)
+        if not group.is_main:
+            return 0
         out = console()
         out.print(render(summarise(records)))
         for record in records:

@@ -10,6 +10,9 @@ from statewise.core.optional import require
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
 from statewise.studies import RunConfig, run_all
+from statewise.studies.together import assist_all, run_together
+from statewise.training import Group
+from statewise.training.group import ALONE
 
 
 def check_workers(command: str, workers: int | None) -> None:
@@ -24,14 +27,23 @@ def check_page() -> None:
         require(module, extra="report", purpose="the HTML report (leave it out with --no-page)")
 
 
-def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool) -> list[Record]:
-    """Run a plan with progress shown; on an interrupt say what is finished and where."""
+def run_watched(
+    plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool, group: Group = ALONE
+) -> list[Record]:
+    """Run a plan with progress shown; on an interrupt say what is finished and where.
+
+    group  processes that train each model together; the records are the main one's, and the others have none
+    """
     prepare = keep_freed_memory if keep_memory else None
     store = RunStore(output)
+    if not group.is_main:
+        return assist_all(plan, group, prepare=prepare)
     store.check_writable()
     watcher = watch(len(plan))
     try:
         with watcher:
+            if group != ALONE:
+                return run_together(plan, store, watcher, group, prepare=prepare)
             return run_all(plan, store, watcher, workers=workers or torch.get_num_threads(), prepare=prepare)
     except KeyboardInterrupt:
         watcher.note(
@@ -42,5 +54,5 @@ def run_watched(plan: list[RunConfig], output: Path, *, workers: int | None, kee
 
 
 def status_of(records: list[Record]) -> int:
-    """The exit status: 1 where a run crashed."""
-    return 0 if not any(record.status == "crashed" for record in records) else 1
+    """The exit status: 1 where a run crashed or failed."""
+    return 0 if all(record.conclusive for record in records) else 1

@@ -45,7 +45,14 @@ class Finished:
     seconds: float
 
 
-Event = Progress | Evaluated | Finished
+@dataclass(frozen=True, kw_only=True)
+class Noted:
+    """Something about a run that its user should know, in words: where it goes on, or why it starts over."""
+
+    text: str
+
+
+Event = Progress | Evaluated | Finished | Noted
 
 
 class Sink(Protocol):

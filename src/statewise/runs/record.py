@@ -6,7 +6,10 @@ from typing import Any
 from statewise.core.config import digest
 
 FORMAT = 2
-STATUSES = ("finished", "diverged", "crashed")
+CONCLUSIVE = ("finished", "diverged")
+"""How a run ends that would end so again."""
+
+STATUSES = (*CONCLUSIVE, "crashed", "failed")
 
 
 def model_of_run(config: dict[str, Any]) -> str:
@@ -119,7 +122,8 @@ class Record:
     """One run. Complete by itself: tables and figures need nothing else.
 
     config       the canonical configuration; its digest is the run's name
-    status       finished, diverged or crashed, and `because` says why
+    status       finished or diverged; crashed, where the program did; failed, where the machine had no space. `because`
+                 says why
     facts        of the model that bounds ask for: recurrent, non_negative_decay, parameters
     results      one for each evaluated size; empty unless finished
     training     steps, tokens, seconds, tokens_per_second
@@ -139,3 +143,8 @@ class Record:
     def name(self) -> str:
         """The run's name: the digest of its configuration."""
         return digest(self.config)
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether the run need not be repeated: one that crashed or failed is, when it is asked for again."""
+        return self.status in CONCLUSIVE

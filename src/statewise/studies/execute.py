@@ -1,6 +1,6 @@
 """One run from configuration to record: build, train, measure, store."""
 
-import platform
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -8,42 +8,88 @@ import torch
 
 from statewise.capacity import count_state_bits, read_index_lookup
 from statewise.constructions import build
-from statewise.core.events import Sink, Tee
+from statewise.core.config import to_plain
+from statewise.core.disk import is_full
+from statewise.core.events import Noted, Sink, Tee
 from statewise.core.random import child_seed, seeded
 from statewise.mixers import find_mixer
 from statewise.models import Backbone, LanguageModel, VectorModel, build_model, save_model
-from statewise.ops import choose_kernel
-from statewise.runs import Record, Result, RunStore
+from statewise.runs import Record, Result, RunFolder, RunStore
 from statewise.runs.record import FreeRunning, Validation
 from statewise.search import Traced, answer_accuracy, run_freely
+from statewise.studies.environment import environment, threads_put_back, watch_memory
+from statewise.studies.keeper import RunKeeper
 from statewise.studies.run_config import ROUNDINGS, RunConfig
 from statewise.tasks import IndexLookup, Task, from_identity
-from statewise.training import Outcome, evaluate, train
+from statewise.training import Group, Outcome, evaluate, train
+from statewise.training.group import ALONE
 
 EXAMPLES_TO_COUNT = 8
 """Sequences whose states are compared to tell position counters, alike in all of them, from content."""
 
 
-def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
-    """Train and measure one model, and keep the run folder. The record says finished or diverged.
+def execute(config: RunConfig, store: RunStore, sink: Sink, *, group: Group = ALONE) -> Record:
+    """Train and measure one model, and keep the run folder. The record says finished or diverged, or failed: no space.
 
-    An exception leaves nothing behind but what was there before.
+    What an interrupted process left of this run is taken up; where another is at it, its record is waited for. An
+    exception leaves nothing behind but what was there before, and the checkpoints.
+
+    group  processes that train it together; this is the main one, and the others call `assist`
     """
-    task = from_identity(config.task)
-    model = initial_model(config)
-    with store.begin(config) as folder:
-        outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink))
-        record = Record(
-            config=folder.config,
-            status=outcome.status,
-            because=outcome.because,
-            facts=facts_of(model),
-            training=summary_of(outcome, config),
-            environment=environment(),
-        )
-        if outcome.status == "finished":
-            record = replace(record, results=tuple(measure_all(model, task, config)))
-            save_model(model, folder.model)
+    with threads_put_back():
+        try:
+            with store.begin(config, note=lambda text: sink.write(Noted(text=text))) as folder:
+                if group.of_main(folder.earlier is None):
+                    return carry_out(config, folder, sink, checkpoint_every=store.checkpoint_every, group=group)
+                return folder.earlier
+        except Exception as error:
+            if not is_full(error):
+                raise
+            return fail(config, store)
+
+
+def assist(config: RunConfig, group: Group) -> None:
+    """Train the model that the main process executes, as one of the others."""
+    if group.of_main(0):
+        task, model = from_identity(config.task), initial_model(config)
+        with seeded(child_seed(config.seed, "training", group.rank)):
+            train(model, task, config.training, seed=config.seed, sink=Tee(), group=group)
+
+
+def carry_out(
+    config: RunConfig, folder: RunFolder, sink: Sink, *, checkpoint_every: float, group: Group = ALONE
+) -> Record:
+    """Train and measure in a folder, from where it was left, and finish it."""
+    task, model = from_identity(config.task), initial_model(config)
+    repeatable, sinks = config.training.time is None, Tee(folder, sink)
+    keeper = RunKeeper(folder, every=checkpoint_every, repeatable=repeatable, sink=sink, division=group.division)
+    watch_memory()
+    # A mixer of one's own may draw random numbers while it trains, and even while it is measured.
+    with seeded(child_seed(config.seed, "training")):
+        outcome = train(model, task, config.training, seed=config.seed, sink=sinks, keeper=keeper, group=group)
+    results: tuple[Result, ...] = ()
+    if outcome.status == "finished":
+        with seeded(child_seed(config.seed, "measuring")):
+            results = tuple(measure_all(model, task, config))
+        save_model(model, folder.model)
+    record = Record(
+        config=folder.config,
+        status=outcome.status,
+        because=outcome.because,
+        facts=facts_of(model),
+        results=results,
+        training=summary_of(outcome, config) | keeper.summary() | {"division": group.division},
+        environment=environment(),
+    )
+    folder.finish(record)
+    return record
+
+
+def fail(config: RunConfig, store: RunStore) -> Record:
+    """The record of a run that the disk had no space for. It is kept if there is space for that."""
+    because = f"no space left in {store.root}: free some, and the same command goes on from there"
+    record = Record(config=to_plain(config), status="failed", because=because)
+    with suppress(OSError), store.begin(config) as folder:
         folder.finish(record)
     return record
 
@@ -137,17 +183,4 @@ def summary_of(outcome: Outcome, config: RunConfig) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "tokens_per_second": outcome.tokens_per_second,
         "budget": "steps" if config.training.time is None else "wall-clock",
-    }
-
-
-def environment() -> dict[str, Any]:
-    """The machine and the kernels that made the numbers."""
-    choice = choose_kernel(device="cpu", dtype=torch.float32, shape=(1, 1, 1))
-    return {
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "machine": platform.machine(),
-        "device": "cpu",
-        "threads": torch.get_num_threads(),
-        "linear_scan": f"{choice.kernel}: {choice.because}",
     }

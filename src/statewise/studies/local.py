@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -22,6 +21,7 @@ from statewise.core.config import to_plain
 from statewise.core.errors import RunError
 from statewise.core.events import Event
 from statewise.runs import Record, RunStore
+from statewise.studies.environment import threads_put_back
 from statewise.studies.execute import execute
 from statewise.studies.run_config import RunConfig
 
@@ -61,13 +61,18 @@ def run_all(
     store.check_writable()
     records = {run.name: record for run in runs if (record := kept(run, store, progress))}
     missing = [run for run in runs if run.name not in records]
+    # Divided by all the runs that are asked for: by the missing ones, a run that is begun after an interruption would
+    # have other threads than it would have had, and end in other bits.
+    threads = max(1, torch.get_num_threads() // max(1, min(workers, len(runs))))
     try:
         if workers == 1 or len(missing) <= 1:
             if prepare is not None and missing:
                 prepare()
-            records |= {run.name: attempt(run, store, progress) for run in missing}
+            with threads_put_back():
+                torch.set_num_threads(threads)
+                records |= {run.name: attempt(run, store, progress) for run in missing}
         else:
-            records |= Pool(store, progress, min(workers, len(missing)), prepare).run(missing)
+            records |= Pool(store, progress, min(workers, len(missing)), threads, prepare).run(missing)
     finally:
         store.sweep([run.name for run in missing])
     return [records[run.name] for run in runs]
@@ -80,7 +85,7 @@ def kept(run: RunConfig, store: RunStore, progress: Progress) -> Record | None:
     except RunError as error:
         progress.note(f"{error}; set aside as {store.set_aside(run.name).name} and run again")
         return None
-    if record is None or record.status == "crashed":
+    if record is None or not record.conclusive:
         return None
     progress.end(run, record, skipped=True)
     return record
@@ -129,7 +134,12 @@ class Pool:
     """Worker processes that are handed one run at a time."""
 
     def __init__(
-        self, store: RunStore, progress: Progress, size: int, prepare: Callable[[], object] | None = None
+        self,
+        store: RunStore,
+        progress: Progress,
+        size: int,
+        threads: int,
+        prepare: Callable[[], object] | None = None,
     ) -> None:
         self.prepare = prepare
         self.store = store
@@ -137,7 +147,7 @@ class Pool:
         self.size = size
         # Spawned, never forked: a fork copies torch's thread pools without their threads.
         self.context = multiprocessing.get_context("spawn")
-        self.threads = max(1, torch.get_num_threads() // size)
+        self.threads = threads
 
     def run(self, runs: Sequence[RunConfig]) -> dict[str, Record]:
         """Records by the runs' names."""
@@ -163,9 +173,7 @@ class Pool:
 
     def _start(self, run: RunConfig) -> Worker:
         ours, theirs = self.context.Pipe()
-        process = self.context.Process(
-            target=serve, args=(theirs, self.store.root, self.threads, self.prepare), daemon=True
-        )
+        process = self.context.Process(target=serve, args=(theirs, self.store, self.threads, self.prepare), daemon=True)
         with interrupts_held():
             process.start()
         theirs.close()
@@ -222,12 +230,13 @@ def interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def serve(pipe: "Connection[Any, Any]", root: Path, threads: int, prepare: Callable[[], object] | None = None) -> None:
+def serve(
+    pipe: "Connection[Any, Any]", store: RunStore, threads: int, prepare: Callable[[], object] | None = None
+) -> None:
     """A worker's life: take runs, send events and records back."""
     torch.set_num_threads(threads)
     if prepare is not None:
         prepare()
-    store = RunStore(root)
     parent = os.getppid()
     while os.getppid() == parent:
         try:

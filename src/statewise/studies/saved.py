@@ -8,7 +8,7 @@ from statewise.constructions.saved import CONSTRUCTION
 from statewise.core.errors import RunError, UsageError
 from statewise.models import LanguageModel, VectorModel, load_model
 from statewise.runs import Record, read_record
-from statewise.runs.store import MODEL, RECORD
+from statewise.runs.on_disk import MODEL, RECORD
 from statewise.studies.run_config import RunConfig
 
 

@@ -11,7 +11,7 @@ from statewise.core.errors import pick
 from statewise.models import Backbone, load_model
 from statewise.runs import Record, RunStore
 from statewise.runs.findings import Findings
-from statewise.runs.store import MODEL
+from statewise.runs.on_disk import MODEL
 from statewise.studies.run_config import RunConfig
 
 SCALES = {

@@ -53,6 +53,17 @@ class Group:
         """Whether this process writes and prints."""
         return self.rank == 0
 
+    @property
+    def division(self) -> str:
+        """How the work is divided, in words.
+
+        >>> Group().division, Group(0, 2, Parallelism(kind="ddp", accumulation=4)).division
+        ('1 process', '2 processes by ddp, accumulation 4')
+        """
+        by = f" by {self.parallelism.kind}" if self.count > 1 else ""
+        pieces = f", accumulation {self.parallelism.accumulation}" if self.parallelism.accumulation > 1 else ""
+        return f"{self.count} process{'es' if self.count > 1 else ''}{by}{pieces}"
+
     def rows(self, start: int, count: int) -> tuple[int, int]:
         """Where this process's share of the examples `start … start+count-1` begins, and how many they are.
 
