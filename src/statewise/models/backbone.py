@@ -59,7 +59,7 @@ class Backbone(nn.Module):
         reset   (B, T) bool, true where a new sequence starts
         """
         self._check_tokens(tokens, ("batch", "time"))
-        # Each block makes its own first state, in the dtype that it computes in: under mixed precision not the weights'.
+        # Each block makes its own first state, in the dtype that it computes in: under mixed precision another one.
         before = repeat(None) if state is None else state.blocks
         x = self.embedding(tokens)
         position = self._first_place(tokens.shape[0]) if state is None else state.position

@@ -39,9 +39,10 @@ def execute(config: RunConfig, store: RunStore, sink: Sink, *, group: Group = AL
     with threads_put_back():
         try:
             with store.begin(config, note=lambda text: sink.write(Noted(text=text))) as folder:
-                if group.of_main(folder.earlier is None):
-                    return carry_out(config, folder, sink, checkpoint_every=store.checkpoint_every, group=group)
-                return folder.earlier
+                group.of_main(folder.earlier is None)
+                return folder.earlier or carry_out(
+                    config, folder, sink, checkpoint_every=store.checkpoint_every, group=group
+                )
         except Exception as error:
             if not is_full(error):
                 raise

@@ -24,7 +24,9 @@ class RunKeeper:
     the kernels are others than its checkpoint was made with.
     """
 
-    def __init__(self, folder: RunFolder, *, every: float, repeatable: bool, sink: Sink, division: str) -> None:
+    def __init__(
+        self, folder: RunFolder, *, every: float, repeatable: bool, sink: Sink, division: str = "1 process"
+    ) -> None:
         self.folder = folder
         self.files = CheckpointFiles(folder.checkpoint, every=every)
         self.repeatable = repeatable
@@ -82,7 +84,7 @@ class RunKeeper:
         others = "" if threads == torch.get_num_threads() else f", with {threads} threads as it was begun"
         torch.set_num_threads(threads)
         self._note(f"goes on from step {step}{others}")
-        if run["division"] != self.division:
+        if run.get("division", self.division) != self.division:
             self._note(f"was {run['division']} and is {self.division}: the same numbers but for rounding")
 
     def _note(self, text: str) -> None:

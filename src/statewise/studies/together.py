@@ -49,9 +49,9 @@ def attempt_together(run: RunConfig, store: RunStore, progress: Progress, group:
     except Exception as error:
         because = group.failure() or f"{type(error).__name__}: {error}"
         record = crashed(run, store, because, traceback.format_exc())
-    progress.end(run, record, skipped=False)
     if not record.conclusive:
         raise RunError(f"{run.title} {record.status}: {record.because}")
+    progress.end(run, record, skipped=False)
     return record
 
 
@@ -65,6 +65,6 @@ def assist_all(runs: Sequence[RunConfig], group: Group, *, prepare: Callable[[],
                 assist(run, group)
             except Exception as error:
                 process = f"process {group.rank} of {group.count}"
-                raise RunError(f"{run.title} crashed: {process}: {type(error).__name__}: {error}") from error
+                raise RunError(f"{process}: {type(error).__name__}: {error}") from error
             group.wait_for_main(run.name)
     return []

@@ -64,7 +64,8 @@ def shard(model: Backbone, precision: str, group: Group) -> Backbone:
     if precision == "bf16-weights":
         policy = MixedPrecisionPolicy(LOW, torch.float32, cast_forward_inputs=False)
     for part in (*sharded.blocks, sharded):
-        fully_shard(part, mesh=mesh, mp_policy=policy)
+        # The outermost too: what an evaluation left gathered would not be the parameters that the optimizer knows.
+        fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True)
     check_sharded(sharded, group.count)
     return sharded
 

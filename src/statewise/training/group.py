@@ -117,7 +117,7 @@ class Group:
             return True
         first = bool(self.store.add(FAILURES, 1) == 1)
         if first:
-            self.store.set(REASON, f"process {self.rank} of {self.count}: {reason}")
+            self.store.set(REASON, reason)
         if dist.is_initialized():
             dist.destroy_process_group()
         with suppress(dist.DistError, RuntimeError):
