@@ -129,7 +129,9 @@ class GroupKeeper:
         if found is None:
             return None
         like = self.model.state_dict()
-        return Checkpoint({name: as_held(name, tensor, like) for name, tensor in found.tensors.items()}, found.plain)
+        # Random numbers are the main process's: with the same, dropout would leave out the same places of all rows.
+        ours = {name for name in found.tensors if self.group.is_main or not name.startswith("generator.")}
+        return Checkpoint({name: as_held(name, found.tensors[name], like) for name in ours}, found.plain)
 
     def is_due(self) -> bool:
         """What the main process's says."""
