@@ -17,9 +17,11 @@ from statewise.core.events import Evaluated
 from statewise.core.random import seeded
 from statewise.models import LanguageModel, VectorModel
 from statewise.tasks import TASKS
-from statewise.training import Parallelism, TrainingConfig, division, evaluate, join, loop, train
+from statewise.training import Parallelism, TrainingConfig, evaluate, join, loop, train
 from statewise.training.checkpoint_files import CheckpointFiles
+from statewise.training.division import divide
 from statewise.training.group import ALONE
+from statewise.training.sharding import check_sharded
 
 
 @dataclass(frozen=True)
@@ -148,17 +150,17 @@ def shares(group):
     case = SAME_CURVES["fsdp"]
     task = TASKS[case.task]()
     model = model_of(case, task)
-    held, module = division.divide(model, "full", replace(group, parallelism=Parallelism(kind="fsdp")), lambda: None)
-    optimizer = loop.make_optimizer(held, config_of(case))
-    loop.one_step(module, task, config_of(case), optimizer, seed=0, step=0, rate=0.1, group=group)
+    divided = divide(model, "full", replace(group, parallelism=Parallelism(kind="fsdp")), lambda: None)
+    optimizer = loop.make_optimizer(divided.model, config_of(case))
+    loop.one_step(divided.module, task, config_of(case), optimizer, seed=0, step=0, rate=0.1, group=group)
     state = [tensor for kept in optimizer.state.values() for tensor in kept.values() if tensor.ndim]
-    parameters = list(held.parameters())
+    parameters = list(divided.model.parameters())
     return {
         "world": torch.distributed.get_world_size(),
         "sharded": all(isinstance(tensor, DTensor) and tensor.placements[0].is_shard() for tensor in parameters),
         "state sharded": all(isinstance(tensor, DTensor) for tensor in state),
-        "parameters": group.total(sum(division.held(tensor).numel() for tensor in parameters))[0],
-        "here": sum(division.held(tensor).numel() for tensor in parameters),
+        "parameters": group.total(sum(tensor.to_local().numel() for tensor in parameters))[0],
+        "here": sum(tensor.to_local().numel() for tensor in parameters),
         "whole": sum(tensor.numel() for tensor in model.parameters()),
     }
 
@@ -177,7 +179,7 @@ def refusals(group):
     task, model = TASKS["dyck"](), model_of(PLAIN, TASKS["dyck"]())
     ddp = replace(group, parallelism=Parallelism(kind="ddp", accumulation=4))
     record("batch", lambda: train(model, task, config_of(PLAIN), seed=0, sink=Listener(), group=ddp))
-    record("sharded", lambda: division.check_sharded(model, 2))
+    record("sharded", lambda: check_sharded(model, 2))
     record("twice", lambda: join(Parallelism(kind="ddp")).__enter__())
     record("dtype", lambda: run(Case("fsdp", precision="bf16-weights"), group))
     return said

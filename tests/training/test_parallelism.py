@@ -10,7 +10,7 @@ from statewise.mixers import MIXERS, MinGRU
 from statewise.models import LanguageModel
 from statewise.tasks import Parity
 from statewise.training import Group, Parallelism, TrainingConfig, join, train
-from statewise.training.division import is_finite
+from statewise.training.division import divide
 from statewise.training.group import ALONE, started_processes
 from statewise.training.precision import InPrecision, check_precision, computed_dtypes
 
@@ -137,7 +137,7 @@ def train_in(precision, stack):
 
 
 def test_broken_weights_are_seen():
-    model = build()
-    assert is_finite(model, ALONE)
-    nn.init.constant_(model.head.weight, float("nan"))
-    assert not is_finite(model, ALONE)
+    divided = divide(build(), "full", ALONE, lambda: TOKENS)
+    assert divided.is_finite()
+    nn.init.constant_(divided.model.head.weight, float("nan"))
+    assert not divided.is_finite()

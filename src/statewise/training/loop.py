@@ -16,9 +16,10 @@ from statewise.models import Backbone
 from statewise.tasks import Batch, Task
 from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
 from statewise.training.config import TrainingConfig
-from statewise.training.division import GroupKeeper, collect, divide, is_finite, synchronised
+from statewise.training.division import Divided, divide, synchronised
 from statewise.training.evaluate import evaluate, loss_of
 from statewise.training.group import ALONE, Group
+from statewise.training.group_keeper import GroupKeeper
 
 SECONDS_BETWEEN_REPORTS = 0.25
 DIVERGED_AT = 10.0
@@ -70,14 +71,14 @@ def train(
         task.check_size(size)
     group.parallelism.check_batch(config.batch_size, group.count)
     example = partial(first_tokens, task, config, seed)
-    held, module = divide(model, config.precision, group, example)
+    divided = divide(model, config.precision, group, example)
     if group.count > 1:
-        sink, keeper = sink if group.is_main else Tee(), GroupKeeper(keeper, held, group)
-    optimizer = make_optimizer(held, config)
-    place = resume(keeper, held, optimizer)
+        sink, keeper = sink if group.is_main else Tee(), GroupKeeper(keeper, divided)
+    optimizer = make_optimizer(divided.model, config)
+    place = resume(keeper, divided.model, optimizer)
     clock = Clock(config, spent=place.seconds)
     hopeless = DIVERGED_AT * loss_of_ignorance(model, task, config)
-    module.train()
+    module = divided.module.train()
     begun = place.step
     while place.status is None and (fraction := group.of_main(clock.fraction(place.step))) < 1:
         rate = config.rate(place.step, fraction)
@@ -98,12 +99,12 @@ def train(
         if place.status is None and keeper.is_due():
             with clock.paused():
                 place.seconds = clock.training
-                keeper.save(capture(held, optimizer, place))
-    conclude(held, place, group)
+                keeper.save(capture(divided.model, optimizer, place))
+    conclude(divided, place)
     place.seconds = clock.training
     if place.step > begun:
-        keeper.save(capture(held, optimizer, place))
-    collect(held, model)
+        keeper.save(capture(divided.model, optimizer, place))
+    divided.collect(model)
     model.eval()
     status = place.status or "finished"
     sink.write(Finished(step=place.step, status=status, because=place.because, seconds=place.seconds))
@@ -115,11 +116,11 @@ def first_tokens(task: Task, config: TrainingConfig, seed: int) -> Tensor:
     return task.examples("train", seed=seed, start=0, count=1, size=min(config.sizes)).tokens
 
 
-def conclude(model: nn.Module, place: Place, group: Group) -> None:
+def conclude(divided: Divided, place: Place) -> None:
     """Say how training ended, where no step has: the budget is used up. Weights that are not finite are no model."""
     if place.status is None:
         place.end("finished", "the budget is used up")
-    if place.status == "finished" and not is_finite(model, group):
+    if place.status == "finished" and not divided.is_finite():
         place.end("diverged", f"weights were not finite after step {place.step}")
 
 
