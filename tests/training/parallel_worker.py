@@ -32,7 +32,7 @@ class Case:
     accumulation: int = 1
     precision: str = "full"
     stack: str = "mingru+rwkv7"
-    task: str = "dyck"
+    task: str = "noisy-recall"
     dtype: torch.dtype = torch.float64
 
 
@@ -73,7 +73,7 @@ class Listener(list):
 
 def config_of(case):
     """Seven rows, which two processes and three pieces divide unevenly; norms are clipped at every step."""
-    sizes = (4, 6) if case.task == "dyck" else (3,)
+    sizes = (6, 8) if case.task == PLAIN.task else (3,)
     return TrainingConfig(
         sizes=sizes,
         steps=4,
@@ -90,9 +90,9 @@ def config_of(case):
 def model_of(case, task):
     with seeded(0):
         shared = {"width": 6, "stack": case.stack, "feed_forward": 1}
-        if case.task != "dyck":
+        if case.task != PLAIN.task:
             return VectorModel(channels=task.channels, **shared).to(case.dtype)
-        return LanguageModel(vocabulary=task.vocabulary(6), **shared).to(case.dtype)
+        return LanguageModel(vocabulary=task.vocabulary(8), **shared).to(case.dtype)
 
 
 def run(case, group, *, keeper=None, stop_before=None):
@@ -176,7 +176,7 @@ def refusals(group):
         except StatewiseError as error:
             said[name] = f"{type(error).__name__}: {error}"
 
-    task, model = TASKS["dyck"](), model_of(PLAIN, TASKS["dyck"]())
+    task, model = TASKS[PLAIN.task](), model_of(PLAIN, TASKS[PLAIN.task]())
     ddp = replace(group, parallelism=Parallelism(kind="ddp", accumulation=4))
     record("batch", lambda: train(model, task, config_of(PLAIN), seed=0, sink=Listener(), group=ddp))
     record("sharded", lambda: check_sharded(model, 2))
@@ -187,7 +187,7 @@ def refusals(group):
 
 def scores_of_a_few(group):
     """A split with fewer examples than processes have rows for."""
-    task = TASKS["dyck"]()
+    task = TASKS[PLAIN.task]()
     model = model_of(PLAIN, task)
     score = evaluate(model, task, split="test", size=6, examples=1, seed=5, group=group)
     return [score.loss, score.token_accuracy, score.sequence_accuracy, score.sequences]

@@ -79,7 +79,7 @@ def test_accumulation_changes_one_process_by_rounding_alone(alone):
 
 def test_the_rows_of_the_cases_differ_in_what_is_scored(alone):
     """Else a mean of means would be right too."""
-    batch = worker.TASKS["dyck"]().examples("train", seed=3, start=0, count=7, size=6)
+    batch = worker.TASKS[worker.PLAIN.task]().examples("train", seed=3, start=0, count=7, size=6)
     counts = [
         int(batch.scored[first : first + count].sum()) for first, count in (Group(r, 2).rows(0, 7) for r in (0, 1))
     ]

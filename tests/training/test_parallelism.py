@@ -125,7 +125,7 @@ def test_a_precision_that_is_set_and_not_computed_in_is_an_error(monkeypatch):
 
 def test_a_model_that_cannot_compute_in_a_precision_is_told_of_the_one_that_all_can():
     with pytest.raises(
-        UsageError, match=r"^precision is bf16-autocast, in which this model cannot compute; every model "
+        UsageError, match=r"^precision is bf16-autocast, in which this model cannot compute; every mixer "
     ):
         train_in("bf16-autocast", "rwkv7")
     train_in("bf16-weights", "rwkv7")
