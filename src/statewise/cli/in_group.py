@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from statewise.core.errors import StatewiseError, UsageError
+from statewise.core.errors import UsageError
 from statewise.training import Group, Parallelism, join
 from statewise.training.group import started_processes, wait_to_be_ended
 
@@ -30,7 +30,7 @@ def work_or_fail(group: Group, work: Callable[[Group], int]) -> int:
     try:
         return work(group)
     except Exception as error:
-        if group.fail(str(error) if isinstance(error, StatewiseError) else f"{type(error).__name__}: {error}"):
+        if group.fail(error):
             raise
         wait_to_be_ended()
         raise SystemExit(1) from None

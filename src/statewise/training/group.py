@@ -4,8 +4,10 @@ Every process calls the same collective methods in the same order; where there i
 Sockets are gloo's, on the CPU.
 """
 
+import gc
 import os
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +21,7 @@ from torch._C._distributed_c10d import Store
 from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 from torch.distributed.rendezvous import rendezvous
 
-from statewise.core.errors import RunError, UsageError
+from statewise.core.errors import RunError, StatewiseError, UsageError
 from statewise.training.parallelism import Parallelism
 
 LONGEST_SILENCE = timedelta(minutes=30)
@@ -28,8 +30,11 @@ LONGEST_SILENCE = timedelta(minutes=30)
 LONGEST_WAIT_FOR_MAIN = timedelta(days=30)
 """For how long the others wait while the first measures the trained model."""
 
-SECONDS_TO_RECORD = 5.0
-"""What a process that fails gives the first one to keep the record of it: torchrun then ends them all."""
+SECONDS_TO_RECORD = 30.0
+"""What a process that fails gives the main one at most to keep the record of it: torchrun ends them all after it."""
+
+SECONDS_TO_SPEAK = 10.0
+"""What a process that has nothing to say gives the one that has."""
 
 FAILURES, REASON, RECORDED = "statewise/failures", "statewise/reason", "statewise/recorded"
 
@@ -108,16 +113,18 @@ class Group:
             self.store.set(key, "")
         self.store.wait([key], LONGEST_WAIT_FOR_MAIN)
 
-    def fail(self, reason: str) -> bool:
+    def fail(self, error: Exception) -> bool:
         """Tell the others that this process fails. True where it is the first to, which should say why.
 
         The connections are closed, so that none goes on waiting for this process.
         """
+        reason = str(error) if isinstance(error, StatewiseError) else f"{type(error).__name__}: {error}"
         if self.store is None:
             return True
         first = bool(self.store.add(FAILURES, 1) == 1)
         if first:
             self.store.set(REASON, reason)
+        forget_frames(error)
         if dist.is_initialized():
             dist.destroy_process_group()
         with suppress(dist.DistError, RuntimeError):
@@ -136,6 +143,14 @@ class Group:
 
 
 ALONE = Group()
+
+
+def forget_frames(error: BaseException | None) -> None:
+    """Let go of what the frames of an error hold: a model under DDP keeps the connections open while it is there."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
+    gc.collect()
 
 
 def started_processes() -> tuple[int, int]:
@@ -185,4 +200,4 @@ def check_connected(group: Group) -> None:
 
 def wait_to_be_ended() -> None:
     """Give the process that speaks the time to do so: a launcher ends all as soon as one has ended."""
-    time.sleep(SECONDS_TO_RECORD)
+    time.sleep(SECONDS_TO_SPEAK)
