@@ -1,9 +1,7 @@
 """Run folders: what is whole is found, and nothing that goes wrong is taken for a run or lost."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -14,9 +12,9 @@ from statewise.core.config import digest
 from statewise.core.errors import RunError, UsageError
 from statewise.core.events import Evaluated, Finished
 from statewise.runs import Record, Result, RunStore, read_record
-from statewise.runs import store as store_module
+from statewise.runs import folder as folder_module
+from statewise.runs.on_disk import CONFIG, EVENTS, MODEL, RECORD
 from statewise.runs.record import Validation
-from statewise.runs.store import CONFIG, EVENTS, MODEL, RECORD
 
 RESULT = Result(
     size=8, loss=0.25, token_accuracy=0.5, sequence_accuracy=0.125, sequences=64, state_bits=1024, counter_bits=64,
@@ -187,7 +185,7 @@ def test_a_record_of_another_configuration_is_damaged(store):
 
 
 def test_a_run_without_a_model_is_whole_unless_it_finished(store):
-    for status in ("diverged", "crashed"):
+    for status in ("diverged", "crashed", "failed"):
         assert store.find(keep(store, {"status": status}, status).name).status == status
 
 
@@ -283,8 +281,7 @@ def test_a_killed_process_leaves_no_run_and_its_remains_are_swept_but_not_while_
     try:
         assert process.stdout.readline() == "ready\n"
         store.sweep([name])
-        assert hidden(store) == [f".partial-{name}-{process.pid}"]
-        os.kill(process.pid, signal.SIGKILL)
+        assert hidden(store) == [f".partial-{name}"]
     finally:
         process.kill()
         process.communicate()
@@ -299,21 +296,13 @@ def test_a_killed_process_leaves_no_run_and_its_remains_are_swept_but_not_while_
     assert visible(store) == [name]
 
 
-def test_a_process_with_the_number_of_a_killed_one_can_run_again(store):
-    """The first process of a container always has the same."""
-    remains = store.root / f".partial-{digest({'seed': 1})}-{os.getpid()}"
-    remains.mkdir(parents=True)
-    (remains / MODEL).write_bytes(b"half of the weights")
-    folder = keep(store, {"seed": 1}, "crashed")
-    assert not (folder / MODEL).exists()
-    assert hidden(store) == []
-
-
-def test_remains_with_an_unreadable_name_are_swept(store):
-    for tail in ("x", "9" * 40, ""):
-        (store.root / f".partial-abc-{tail}").mkdir(parents=True)
-    store.sweep(["abc"])
-    assert hidden(store) == []
+def test_what_is_swept_is_what_nobody_can_take_up(store):
+    for name, checkpoint in (("abc", None), ("def", "7.safetensors"), ("ghi", "7.safetensors.half-written")):
+        (store.root / f".partial-{name}/checkpoint").mkdir(parents=True)
+        if checkpoint:
+            (store.root / f".partial-{name}/checkpoint/{checkpoint}").touch()
+    store.sweep(["abc", "def", "ghi", "never run"])
+    assert hidden(store) == [".partial-def"]
 
 
 # Finishing
@@ -335,8 +324,8 @@ def test_no_reader_sees_a_folder_without_its_record(store, monkeypatch):
         return call
 
     monkeypatch.setattr(Path, "rename", watched(Path.rename))
-    monkeypatch.setattr(store_module, "write_json", watched(store_module.write_json))
-    monkeypatch.setattr(store_module.shutil, "rmtree", watched(store_module.shutil.rmtree))
+    monkeypatch.setattr(folder_module, "write_json", watched(folder_module.write_json))
+    monkeypatch.setattr(folder_module.shutil, "rmtree", watched(folder_module.shutil.rmtree))
     keep(store, {"seed": 1}, "crashed", because="first")
     keep(store, {"seed": 1}, because="second")
     assert set(seen) == {"first", "second"}
@@ -349,15 +338,16 @@ def test_a_record_half_written_is_never_visible(store, monkeypatch):
         raise OSError(28, "No space left on device")
 
     with store.begin({"seed": 1}) as folder:
-        monkeypatch.setattr(store_module, "write_json", torn)
+        monkeypatch.setattr(folder_module, "write_json", torn)
         with pytest.raises(OSError, match="No space left"):
             folder.finish(record_of({"seed": 1}))
         assert visible(store) == []
     assert visible(store) == hidden(store) == []
 
 
-def test_a_crashed_run_is_replaced(store):
-    keep(store, {"seed": 1}, "crashed", because="out of memory")
+@pytest.mark.parametrize("status", ["crashed", "failed"])
+def test_a_crashed_or_failed_run_is_replaced(store, status):
+    keep(store, {"seed": 1}, status, because="out of memory")
     folder = keep(store, {"seed": 1}, because="second time")
     assert store.find(folder.name).because == "second time"
     assert visible(store) == [folder.name]

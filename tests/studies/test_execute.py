@@ -1,16 +1,20 @@
 """One run: what its record says is what its configuration asked and its saved model does."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 import torch
 
+import statewise
 from statewise.capacity import read_index_lookup
 from statewise.core.events import Finished
 from statewise.core.random import child_seed, seeded
 from statewise.models import LanguageModel, ModelConfig, load_model
 from statewise.runs import RunStore
-from statewise.studies import EvaluationConfig, execute
+from statewise.studies import EvaluationConfig, environment, execute
+from statewise.studies.environment import git_revision
 from statewise.tasks import IndexLookup, Parity, Text
 from statewise.training import evaluate
 
@@ -143,10 +147,52 @@ def test_the_cost_is_recorded_with_its_kind_of_budget(store, make_run, time, bud
 
 
 def test_the_machine_is_recorded(store, make_run):
-    environment = execute(make_run(), store, Listener()).environment
+    record = execute(make_run(), store, Listener())
+    environment = record.environment
     assert environment["torch"] == torch.__version__
+    assert environment["statewise"] == statewise.__version__
+    assert environment["python"] == ".".join(map(str, sys.version_info[:3]))
     assert environment["threads"] == torch.get_num_threads()
-    assert environment["linear_scan"].startswith("cpu: ")
+    assert environment["kernels"]["scans"].startswith("cpu: float32 on the CPU; ")
+    assert environment["kernels"]["torch"] == f"cpu: {torch.backends.cpu.get_cpu_capability()} instructions"
+    assert 5e7 < environment["peak_memory"] < 1e11
+    assert record.training["wall_seconds"] >= record.training["seconds"]
+    assert record.training["resumed_at"] == []
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=n", "-c", "user.email=e@example.org", "-c", "commit.gpgsign=false")
+    told = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True)
+    return told.stdout.strip()
+
+
+def test_the_revision_of_the_working_directory_is_recorded_where_there_is_one(tmp_path):
+    assert git_revision(tmp_path / "absent") is None
+    (tmp_path / "code.py").write_text("1")
+    git(tmp_path, "init", "-q")
+    assert git_revision.__wrapped__(tmp_path) is None
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-q", "-m", "a")
+    git(tmp_path, "tag", "v1")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert git_revision.__wrapped__(tmp_path) == commit
+    (tmp_path / "code.py").write_text("2")
+    assert git_revision.__wrapped__(tmp_path) == f"{commit}-dirty"
+
+
+def test_without_git_there_is_no_revision_and_no_failure(tmp_path, monkeypatch):
+    monkeypatch.setattr(environment, "GIT", ("no-such-git", *environment.GIT[1:]))
+    assert git_revision.__wrapped__(tmp_path) is None
+
+
+def test_the_peak_of_memory_is_that_of_the_run_and_not_of_an_earlier_one():
+    environment.watch_memory()
+    low = environment.peak_memory()
+    torch.ones(2**26)
+    high = environment.peak_memory()
+    environment.watch_memory()
+    assert high - low > 0.9 * 2**28
+    assert environment.peak_memory() - low < 0.1 * 2**28
 
 
 def test_a_text_with_few_windows_is_measured_on_those_it_has(store, make_run, tmp_path):

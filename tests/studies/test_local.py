@@ -11,7 +11,6 @@ import time
 from dataclasses import replace
 from functools import partial
 from multiprocessing import resource_tracker
-from pathlib import Path
 
 import pytest
 import torch
@@ -71,11 +70,27 @@ def test_processes_give_the_same_numbers_as_one(tmp_path, watcher, make_run):
     finally:
         torch.set_num_threads(torch_threads)
     assert {record.environment["threads"] for record in many} == {3}
+    assert {record.environment["threads"] for record in alone} == {torch_threads}
     assert watcher.begun == 2 * [run.name for run in runs]
     assert multiprocessing.active_children() == []
     assert [record.results for record in many] == [record.results for record in alone]
     assert sorted(watcher.ended) == sorted(2 * [run.name for run in runs])
     assert any(isinstance(event, Finished) for _, event in watcher.events)
+
+
+def test_a_run_has_the_threads_of_the_whole_plan_whatever_was_there(store, watcher, make_run):
+    """Started again with one run left, its last bits are those that it would have had."""
+    runs = [make_run(seed) for seed in range(3)]
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(6)
+        run_all(runs[:2], store, watcher, workers=1)
+        *_, last = run_all(runs, store, watcher, workers=2)
+        assert torch.get_num_threads() == 6
+    finally:
+        torch.set_num_threads(before)
+    assert watcher.skipped == [run.name for run in runs[:2]]
+    assert last.environment["threads"] == 3
 
 
 def test_every_process_that_runs_something_is_prepared_once_before_it(tmp_path, store, watcher, make_run):
@@ -160,14 +175,10 @@ def signalling(watcher, store, number, victims):
         def event(self, run, event):
             heard = {name for name, _ in self.events}
             if run.name not in heard and len(heard) < victims:
-                child = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children")
-                workers = [int(pid) for pid in child.read_text().split()]
-                busy = next(path.name for path in store.root.glob(".partial-*") if run.name in path.name)
-                os.kill(next(pid for pid in workers if busy.endswith(f"-{pid}")), number)
+                lock = (store.root / f".partial-{run.name}" / "lock").read_text()
+                os.kill(int(lock.split()[1]), number)
             super().event(run, event)
 
-    if not Path("/proc/self/task").exists():
-        pytest.skip("needs /proc to find the worker")
     return Signalling()
 
 

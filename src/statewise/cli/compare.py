@@ -5,7 +5,7 @@ from pathlib import Path
 
 from statewise.cli.console import console
 from statewise.cli.find_limit import find_limits
-from statewise.cli.watched import check_page, check_workers, run_watched, status_of
+from statewise.cli.watched import EVERY, check_page, check_workers, run_watched, status_of
 from statewise.core.errors import UsageError
 from statewise.report import conclusions, limit_sentence, render, render_limits, summarise, write_page
 from statewise.report.table import threshold_note
@@ -34,6 +34,8 @@ class Compare(Comparison):
     """Write report.html and the PNGs of its figures; needs the extra `report`."""
     keep_memory: bool = True
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
+    checkpoint_every: str = EVERY
+    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
@@ -74,4 +76,10 @@ class Compare(Comparison):
         return status_of(records)
 
     def _trained(self, plan: list[RunConfig]) -> list[Record]:
-        return run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)
+        return run_watched(
+            plan,
+            self.output,
+            workers=self.workers,
+            keep_memory=self.keep_memory,
+            checkpoint_every=self.checkpoint_every,
+        )

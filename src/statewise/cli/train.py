@@ -9,7 +9,7 @@ from tyro.conf import Positional
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
 from statewise.cli.in_group import in_group
-from statewise.cli.watched import run_watched
+from statewise.cli.watched import EVERY, run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
 from statewise.runs import Record
@@ -35,6 +35,8 @@ class Train(Comparison):
     """Folder of run folders."""
     keep_memory: bool = True
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
+    checkpoint_every: str = EVERY
+    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
     parallel: str = "none"
     """none, ddp or fsdp: one model over the processes that torchrun started, as in torchrun --nproc-per-node 2
     -m statewise train text --parallel fsdp. The batch is that of all of them."""
@@ -49,7 +51,14 @@ class Train(Comparison):
         return in_group(asked, self._run)
 
     def _run(self, group: Group) -> int:
-        records = run_watched(self.plan(), self.output, workers=1, keep_memory=self.keep_memory, group=group)
+        records = run_watched(
+            self.plan(),
+            self.output,
+            workers=1,
+            keep_memory=self.keep_memory,
+            checkpoint_every=self.checkpoint_every,
+            group=group,
+        )
         if not group.is_main:
             return 0
         out = console()

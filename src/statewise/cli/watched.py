@@ -5,14 +5,19 @@ from pathlib import Path
 import torch
 
 from statewise.cli.progress import watch
+from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError
 from statewise.core.optional import require
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
+from statewise.runs.store import SECONDS_BETWEEN_CHECKPOINTS
 from statewise.studies import RunConfig, run_all
 from statewise.studies.together import assist_all, run_together
 from statewise.training import Group
 from statewise.training.group import ALONE
+
+EVERY = f"{SECONDS_BETWEEN_CHECKPOINTS:g}s"
+"""Time between two checkpoints where nobody says another."""
 
 
 def check_workers(command: str, workers: int | None) -> None:
@@ -28,16 +33,22 @@ def check_page() -> None:
 
 
 def run_watched(
-    plan: list[RunConfig], output: Path, *, workers: int | None, keep_memory: bool, group: Group = ALONE
+    plan: list[RunConfig],
+    output: Path,
+    *,
+    workers: int | None,
+    keep_memory: bool,
+    checkpoint_every: str = EVERY,
+    group: Group = ALONE,
 ) -> list[Record]:
     """Run a plan with progress shown; on an interrupt say what is finished and where.
 
     group  processes that train each model together; the records are the main one's, and the others have none
     """
     prepare = keep_freed_memory if keep_memory else None
-    store = RunStore(output)
     if not group.is_main:
         return assist_all(plan, group, prepare=prepare)
+    store = RunStore(output, checkpoint_every=seconds_of(checkpoint_every))
     store.check_writable()
     watcher = watch(len(plan))
     try:

@@ -9,6 +9,7 @@
 The record is written last and the folder then renamed, so that no reader sees half of a run.
 """
 
+import errno
 import json
 import os
 import shutil
@@ -76,10 +77,12 @@ class RunFolder:
         try:
             if self._complete():
                 self._publish(self.partial)
-                self.lock.take(note=self.note)
+                if not self.lock.held:
+                    self.lock.take(note=self.note)
             self.earlier = self._conclusive(self.final)
             self._prepare()
-            self.events = (self.partial / EVENTS).open("a")
+            # Unbuffered: a line that the disk did not take is not tried again when the file is closed.
+            self.events = (self.partial / EVENTS).open("ab", buffering=0)
         except BaseException:
             self._abandon()
             raise
@@ -121,9 +124,8 @@ class RunFolder:
             (self.partial / RESERVE).unlink(missing_ok=True)
 
     def _close(self) -> None:
-        """Close the events, whether or not the disk takes the last of them, and give the reserve back."""
-        with suppress(OSError):
-            self.events.close()
+        """Close the events and give the reserve back."""
+        self.events.close()
         (self.partial / RESERVE).unlink(missing_ok=True)
 
     def _abandon(self) -> None:
@@ -143,10 +145,12 @@ class RunFolder:
         return self.partial / CHECKPOINT
 
     def write(self, event: Event) -> None:
-        """Append an event as one line of JSON."""
-        line = {"event": type(event).__name__.lower(), **asdict(event)}
-        self.events.write(json.dumps(line) + "\n")
-        self.events.flush()
+        """Append an event as one line of JSON, whole or not at all."""
+        line = json.dumps({"event": type(event).__name__.lower(), **asdict(event)}).encode() + b"\n"
+        before = os.fstat(self.events.fileno()).st_size
+        if self.events.write(line) != len(line):
+            self.events.truncate(before)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.partial / EVENTS))
 
     def position(self) -> int:
         """How many bytes of events there are, all of them on the disk: for a checkpoint to remember."""
@@ -164,6 +168,8 @@ class RunFolder:
         A crashed or failed run in its place is replaced and a damaged one set aside; any other was as good, and stays.
         """
         self._close()
+        if record.status != "finished":
+            self.model.unlink(missing_ok=True)
         resumable = has_checkpoint(self.partial) and not record.conclusive
         folder = self.partial / ENDED if resumable else self.partial
         folder.mkdir(exist_ok=True)

@@ -6,6 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from statewise.core.errors import RunError
@@ -47,8 +48,9 @@ class Lock:
             os.close(descriptor)
             return False
         self.descriptor = descriptor
-        os.truncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+        with suppress(OSError):  # where the disk is full the lock holds as well, without a name on it
+            os.truncate(descriptor, 0)
+            os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
         return True
 
     @property
@@ -84,3 +86,22 @@ class Lock:
         if self.descriptor is not None:
             os.close(self.descriptor)
             self.descriptor = None
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a living process is at a folder. Makes nothing, and where there is no lock nobody is.
+
+    >>> is_held(Path("no such folder"))
+    False
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in HELD
+    finally:
+        os.close(descriptor)
+    return False
