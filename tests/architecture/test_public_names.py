@@ -58,7 +58,10 @@ PUBLIC = {
         "CONSTRUCTIONS", "Construction", "FoundAttention", "Verification", "build", "from_gated_lru",
         "load_construction", "save", "to_gated_lru",
     ],
-    "statewise.training": ["Checkpoint", "Keeper", "Outcome", "Score", "TrainingConfig", "evaluate", "train"],
+    "statewise.training": [
+        "Checkpoint", "Group", "Keeper", "Outcome", "Parallelism", "Score", "TrainingConfig", "evaluate", "join",
+        "train",
+    ],
     "statewise.studies": [
         "Comparison", "EvaluationConfig", "PRESETS", "Preset", "Progress", "RunConfig", "SavedRun", "execute", "load",
         "run_all",

@@ -8,12 +8,14 @@ from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
 from statewise.cli.generate import continuation, room_after
+from statewise.cli.in_group import in_group
 from statewise.cli.tracking import Tracking
 from statewise.cli.watched import EVERY, run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
 from statewise.runs import Record
 from statewise.studies import Comparison, SavedRun, load
+from statewise.training import Group, Parallelism
 
 SAMPLE_LENGTH = 300
 SAMPLE_PROMPT = b"\n"
@@ -36,9 +38,20 @@ class Train(Tracking, Comparison):
     """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
     checkpoint_every: str = EVERY
     """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
+    parallel: str = "none"
+    """none, ddp or fsdp: one model over the processes that torchrun started, as in torchrun --nproc-per-node 2
+    -m statewise train text --parallel fsdp. The batch is that of all of them."""
+    accumulation: int = 1
+    """Pieces that each process cuts its rows of a batch into, to hold less at once."""
+    processes_expected: int | None = None
+    """How many processes there must be; any other number is an error."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
+        asked = Parallelism(kind=self.parallel, accumulation=self.accumulation, processes=self.processes_expected)
+        return in_group(asked, self._run)
+
+    def _run(self, group: Group) -> int:
         records = run_watched(
             self.plan(),
             self.output,
@@ -46,7 +59,10 @@ class Train(Tracking, Comparison):
             keep_memory=self.keep_memory,
             checkpoint_every=self.checkpoint_every,
             sinks=self.makers(),
+            group=group,
         )
+        if not group.is_main:
+            return 0
         out = console()
         out.print(render(summarise(records)))
         for record in records:

@@ -13,6 +13,9 @@ from statewise.runs import Record, RunStore
 from statewise.runs.store import SECONDS_BETWEEN_CHECKPOINTS
 from statewise.studies import RunConfig, run_all
 from statewise.studies.executors import Executor, Local
+from statewise.studies.together import assist_all, run_together
+from statewise.training import Group
+from statewise.training.group import ALONE
 
 HERE = Local()
 
@@ -41,14 +44,22 @@ def run_watched(
     checkpoint_every: str = EVERY,
     sinks: Sequence[SinkMaker] = (),
     executor: Executor = HERE,
+    group: Group = ALONE,
 ) -> list[Record]:
-    """Run a plan with progress shown; on an interrupt say what is finished and where."""
+    """Run a plan with progress shown; on an interrupt say what is finished and where.
+
+    group  processes that train each model together; the records are the main one's, and the others have none
+    """
     prepare = keep_freed_memory if keep_memory else None
+    if not group.is_main:
+        return assist_all(plan, group, prepare=prepare)
     store = RunStore(output, checkpoint_every=seconds_of(checkpoint_every), sinks=sinks)
     store.check_writable()
     watcher = watch(len(plan))
     try:
         with watcher:
+            if group != ALONE:
+                return run_together(plan, store, watcher, group, prepare=prepare)
             return run_all(plan, store, watcher, workers=workers, prepare=prepare, executor=executor)
     except KeyboardInterrupt:
         watcher.note(

@@ -4,6 +4,7 @@ B batch, T time, D width.
 """
 
 from collections.abc import Iterator
+from itertools import repeat
 from typing import NamedTuple, cast
 
 import torch
@@ -58,15 +59,16 @@ class Backbone(nn.Module):
         reset   (B, T) bool, true where a new sequence starts
         """
         self._check_tokens(tokens, ("batch", "time"))
-        state = self.initial_state(tokens.shape[0]) if state is None else state
+        # Each block makes its own first state, in the dtype that it computes in: under mixed precision another one.
+        before = repeat(None) if state is None else state.blocks
         x = self.embedding(tokens)
-        position = state.position
+        position = self._first_place(tokens.shape[0]) if state is None else state.position
         if self.places is not None:
             places, position = next_places(cast(Tensor, position), tokens.shape[1], reset)
             x = x + self.places(self._check_places(places))
         x, states, first_value = self.embedding_norm(x), [], FirstValue()
-        for block, before in zip(self._each_block(), state.blocks, strict=True):
-            x, after = block(x, before, reset=reset, first_value=first_value)
+        for block, its_state in zip(self._each_block(), before, strict=state is not None):
+            x, after = block(x, its_state, reset=reset, first_value=first_value)
             states.append(after)
         return self.head(self.norm(x)), ModelState(tuple(states), position)
 
@@ -87,9 +89,12 @@ class Backbone(nn.Module):
     def initial_state(self, batch_size: int) -> ModelState:
         """The state before any token, where the parameters live."""
         blocks = tuple(block.initial_state(batch_size) for block in self._each_block())
+        return ModelState(blocks, self._first_place(batch_size))
+
+    def _first_place(self, batch_size: int) -> Tensor | tuple[()]:
         if self.places is None:
-            return ModelState(blocks, ())
-        return ModelState(blocks, torch.zeros(batch_size, dtype=torch.int64, device=self.places.weight.device))
+            return ()
+        return torch.zeros(batch_size, dtype=torch.int64, device=self.places.weight.device)
 
     def _each_block(self) -> Iterator[Block]:
         return cast(Iterator[Block], iter(self.blocks))

@@ -67,18 +67,27 @@ class Block(nn.Module):
             )
 
     def forward(
-        self, x: Tensor, state: BlockState, *, reset: Tensor | None = None, first_value: FirstValue | None = None
+        self,
+        x: Tensor,
+        state: BlockState | None = None,
+        *,
+        reset: Tensor | None = None,
+        first_value: FirstValue | None = None,
     ) -> tuple[Tensor, BlockState]:
-        """Outputs (B, T, D) and the state after the last token; `first_value` goes to mixers that share it."""
-        y, conv, feed_forward = self.mixer_norm(x), state.conv, state.feed_forward
+        """Outputs (B, T, D) and the state after the last token; None is the state before any.
+
+        `first_value` goes to mixers that share it.
+        """
+        before = BlockState(None, None, None) if state is None else state
+        y, conv, feed_forward = self.mixer_norm(x), (), ()
         if self.conv is not None:
-            y, conv = self.conv(y, conv, reset=reset)
-        y, mixer = self.mixer(y, state.mixer, reset=reset, **self._shared(first_value))
+            y, conv = self.conv(y, before.conv, reset=reset)
+        y, mixer = self.mixer(y, before.mixer, reset=reset, **self._shared(first_value))
         x = x + self.dropout(y)
         if self.feed_forward is not None:
             y = self.feed_forward_norm(x)
             if isinstance(self.feed_forward, Mixer):
-                y, feed_forward = self.feed_forward(y, feed_forward, reset=reset)
+                y, feed_forward = self.feed_forward(y, before.feed_forward, reset=reset)
             else:
                 y = self.feed_forward(y)
             x = x + self.dropout(y)

@@ -6,13 +6,16 @@ from typing import Any
 
 from statewise.core.config import from_plain
 from statewise.core.errors import UsageError
-from statewise.core.events import Evaluated, Event, Finished, Progress
+from statewise.core.events import Evaluated, Finished, Progress
 from statewise.runs.on_disk import EVENTS
 
-KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in (Progress, Evaluated, Finished)}
+Measured = Progress | Evaluated | Finished
+"""Events of a step."""
+
+KINDS: dict[str, type[Measured]] = {kind.__name__.lower(): kind for kind in (Progress, Evaluated, Finished)}
 
 
-def read_events(folder: Path) -> tuple[Event, ...]:
+def read_events(folder: Path) -> tuple[Measured, ...]:
     """The events of a run in the order of their steps, each once; none where the folder holds none.
 
     A run that went on after an interruption says some of it twice: what it said last counts. Lines that are torn or of
@@ -22,7 +25,7 @@ def read_events(folder: Path) -> tuple[Event, ...]:
         text = (folder / EVENTS).read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ()
-    said: dict[tuple[Any, ...], Event] = {}
+    said: dict[tuple[Any, ...], Measured] = {}
     for line in text.splitlines():
         event = event_of(line)
         if event is not None:
@@ -30,7 +33,7 @@ def read_events(folder: Path) -> tuple[Event, ...]:
     return tuple(sorted(said.values(), key=lambda event: event.step))
 
 
-def event_of(line: str) -> Event | None:
+def event_of(line: str) -> Measured | None:
     """One line as an event; None where it is none.
 
     >>> event_of('{"event": "finished", "step": 3, "status": "finished", "because": "done", "seconds": 1.5}').step

@@ -68,6 +68,8 @@ class Comparison:
     """Sequences in a step."""
     learning_rates: tuple[float, ...] | None = None
     """Peak learning rates to try; for each model the one that does best on the validation split is reported."""
+    precision: str = "full"
+    """In which a step computes: full, bf16-autocast or bf16-weights. The measurements at the end are in full."""
     answer: str = "direct"
     """direct, or step by step: chain-of-thought (thinking aloud) or retrieval (searching the context by regular
     expressions; needs the extra `search`), for is-tree, index-lookup, associative-recall, c-gram-retrieval and
@@ -195,6 +197,7 @@ class Comparison:
             batch_size=chosen(self.batch_size, preset.batch_size),
             warmup=preset.warmup,
             weight_decay=preset.weight_decay,
+            precision=self.precision,
             evaluate_every=preset.evaluate_every,
             solved_at=preset.solved_at,
         )

@@ -22,17 +22,20 @@ from statewise.studies.environment import environment, threads_put_back, watch_m
 from statewise.studies.keeper import RunKeeper
 from statewise.studies.run_config import ROUNDINGS, RunConfig
 from statewise.tasks import IndexLookup, Task, from_identity
-from statewise.training import Outcome, evaluate, train
+from statewise.training import Group, Outcome, evaluate, train
+from statewise.training.group import ALONE
 
 EXAMPLES_TO_COUNT = 8
 """Sequences whose states are compared to tell position counters, alike in all of them, from content."""
 
 
-def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
+def execute(config: RunConfig, store: RunStore, sink: Sink, *, group: Group = ALONE) -> Record:
     """Train and measure one model, and keep the run folder. The record says finished or diverged, or failed: no space.
 
     What an interrupted process left of this run is taken up; where another is at it, its record is waited for. An
     exception leaves nothing behind but what was there before, and the checkpoints.
+
+    group  processes that train it together; this is the main one, and the others call `assist`
     """
     about = RunInfo(name=config.name, title=config.title, config=to_plain(config), root=store.root)
 
@@ -42,24 +45,37 @@ def execute(config: RunConfig, store: RunStore, sink: Sink) -> Record:
     with threads_put_back():
         try:
             with store.begin(config, note=note) as folder:
+                group.of_main(folder.earlier is None)
                 if folder.earlier is not None:
                     return folder.earlier
+                every = store.checkpoint_every
                 with listening(store.sinks, about, note=note) as listeners:
-                    return carry_out(config, folder, Tee(sink, listeners), checkpoint_every=store.checkpoint_every)
+                    return carry_out(config, folder, Tee(sink, listeners), checkpoint_every=every, group=group)
         except Exception as error:
             if not is_full(error):
                 raise
             return fail(config, store)
 
 
-def carry_out(config: RunConfig, folder: RunFolder, sink: Sink, *, checkpoint_every: float) -> Record:
+def assist(config: RunConfig, group: Group) -> None:
+    """Train the model that the main process executes, as one of the others."""
+    if group.of_main(0):
+        task, model = from_identity(config.task), initial_model(config)
+        with seeded(child_seed(config.seed, "training", group.rank)):
+            train(model, task, config.training, seed=config.seed, sink=Tee(), group=group)
+
+
+def carry_out(
+    config: RunConfig, folder: RunFolder, sink: Sink, *, checkpoint_every: float, group: Group = ALONE
+) -> Record:
     """Train and measure in a folder, from where it was left, and finish it."""
     task, model = from_identity(config.task), initial_model(config)
-    keeper = RunKeeper(folder, every=checkpoint_every, repeatable=config.training.time is None, sink=sink)
+    repeatable, sinks = config.training.time is None, Tee(folder, sink)
+    keeper = RunKeeper(folder, every=checkpoint_every, repeatable=repeatable, sink=sink, division=group.division)
     watch_memory()
     # A mixer of one's own may draw random numbers while it trains, and even while it is measured.
     with seeded(child_seed(config.seed, "training")):
-        outcome = train(model, task, config.training, seed=config.seed, sink=Tee(folder, sink), keeper=keeper)
+        outcome = train(model, task, config.training, seed=config.seed, sink=sinks, keeper=keeper, group=group)
     results: tuple[Result, ...] = ()
     if outcome.status == "finished":
         with seeded(child_seed(config.seed, "measuring")):
@@ -71,7 +87,7 @@ def carry_out(config: RunConfig, folder: RunFolder, sink: Sink, *, checkpoint_ev
         because=outcome.because,
         facts=facts_of(model),
         results=results,
-        training=summary_of(outcome, config) | keeper.summary(),
+        training=summary_of(outcome, config) | keeper.summary() | {"division": group.division},
         environment=environment(),
     )
     folder.finish(record)

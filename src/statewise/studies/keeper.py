@@ -18,16 +18,20 @@ class RunKeeper:
     every       seconds between two checkpoints
     repeatable  whether the run has a budget of steps, and so ends with the same bits however often it is interrupted
     sink        is told where the run goes on, or why it starts over
+    division    how the work is divided among processes, in words; it may change, and changes numbers by rounding
 
     A run goes on with as many threads as it was begun with. A repeatable one starts over where torch, the device or
     the kernels are others than its checkpoint was made with.
     """
 
-    def __init__(self, folder: RunFolder, *, every: float, repeatable: bool, sink: Sink) -> None:
+    def __init__(
+        self, folder: RunFolder, *, every: float, repeatable: bool, sink: Sink, division: str = "1 process"
+    ) -> None:
         self.folder = folder
         self.files = CheckpointFiles(folder.checkpoint, every=every)
         self.repeatable = repeatable
         self.sink = sink
+        self.division = division
         self.begun = time.monotonic()
         self.resumed_at: list[int] = []
 
@@ -51,6 +55,7 @@ class RunKeeper:
             "events": self.folder.position(),
             "threads": torch.get_num_threads(),
             "decisive": decisive(),
+            "division": self.division,
             **self.summary(),
         }
         self.files.save(Checkpoint(checkpoint.tensors, {**checkpoint.plain, "run": run}))
@@ -79,6 +84,8 @@ class RunKeeper:
         others = "" if threads == torch.get_num_threads() else f", with {threads} threads as it was begun"
         torch.set_num_threads(threads)
         self._note(f"goes on from step {step}{others}")
+        if run.get("division", self.division) != self.division:
+            self._note(f"was {run['division']} and is {self.division}: the same numbers but for rounding")
 
     def _note(self, text: str) -> None:
         self.sink.write(Noted(text=text))

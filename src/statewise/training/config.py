@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from statewise.core.errors import UsageError, pick
+from statewise.training.precision import PRECISIONS
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "cosine": lambda fraction: 0.5 * (1 + math.cos(math.pi * fraction)),
@@ -26,6 +27,7 @@ class TrainingConfig:
     schedule        after it: cosine, down to 0 over the budget, or constant
     weight_decay    decoupled, on matrices only (not on biases, norms and embeddings)
     clip            largest gradient norm
+    precision       in which a step computes: full, bf16-autocast or bf16-weights
     evaluate_every  steps between evaluations on the validation split
     validation      examples in such an evaluation
     solved_at       stop when validation sequence accuracy reaches this at every training size; None never stops
@@ -40,6 +42,7 @@ class TrainingConfig:
     schedule: str = "cosine"
     weight_decay: float = 0.01
     clip: float = 1.0
+    precision: str = "full"
     evaluate_every: int = 50
     validation: int = 256
     solved_at: float | None = 0.999
@@ -53,6 +56,7 @@ class TrainingConfig:
         for name in ("batch_size", "evaluate_every", "validation"):
             if getattr(self, name) < 1:
                 raise UsageError(f"training: {name} is {getattr(self, name)}; it must be at least 1")
+        pick("precision", self.precision, PRECISIONS)
         if self.time is not None and not 0 < self.time < math.inf:
             raise UsageError(f"training: time is {self.time} seconds; it must be positive")
         if not (0 < self.learning_rate < math.inf and self.clip > 0):

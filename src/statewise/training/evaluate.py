@@ -5,11 +5,12 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
-from statewise.models import Backbone
 from statewise.tasks import UNSCORED, Batch, Task
+from statewise.training.group import ALONE, Group
 
 TOKENS_AT_ONCE = 2**14
 """Tokens in one forward pass of an evaluation: logits of a few megabytes."""
@@ -46,14 +47,25 @@ def loss_of(outputs: Tensor, batch: Batch, *, reduction: str = "mean") -> Tensor
         total = ((outputs - batch.targets).square().mean(-1) * batch.scored).sum()
         return total / batch.scored.sum() if reduction == "mean" else total
     # Not by indexing: its gradient, which adds one row at a time, costs as much as a matrix product.
-    return F.cross_entropy(
-        outputs.float().flatten(0, 1), batch.targets.flatten(), ignore_index=UNSCORED, reduction=reduction
-    )
+    logits = outputs.to(accumulation_dtype(outputs.dtype)).flatten(0, 1)
+    return F.cross_entropy(logits, batch.targets.flatten(), ignore_index=UNSCORED, reduction=reduction)
 
 
 @torch.no_grad()
-def evaluate(model: Backbone, task: Task, *, split: str, size: int, examples: int | None, seed: int) -> Score:
-    """Score `model` on the first `examples` of a split (all that there are, if fewer or None)."""
+def evaluate(
+    model: nn.Module,
+    task: Task,
+    *,
+    split: str,
+    size: int,
+    examples: int | None,
+    seed: int,
+    group: Group = ALONE,
+) -> Score:
+    """Score `model` on the first `examples` of a split (all that there are, if fewer or None).
+
+    group  processes that each take their rows of every batch; all get the score
+    """
     limits = [limit for limit in (examples, task.num_examples(split, size)) if limit is not None]
     if not limits:
         raise UsageError(f"evaluate: examples is {examples}; {task.name} has no last one, so say how many")
@@ -62,17 +74,31 @@ def evaluate(model: Backbone, task: Task, *, split: str, size: int, examples: in
     was_training = model.training
     model.eval()
     tallies = [
-        tally(model, task.examples(split, seed=seed, start=start, count=min(batch_size, count - start), size=size))
+        tally_share(
+            model, task, group, split=split, seed=seed, size=size, start=start, count=min(batch_size, count - start)
+        )
         for start in range(0, count, batch_size)
     ]
     model.train(was_training)
-    scored, loss, right, whole = map(sum, zip(*tallies, strict=True))
+    scored, loss, right, whole = group.total(*map(sum, zip(*tallies, strict=True)))
     if task.measure == "squared error":
         return Score(loss / scored, None, None, count)
     return Score(loss / scored, right / scored, whole / count, count)
 
 
-def tally(model: Backbone, batch: Batch) -> Tally:
+def tally_share(
+    model: nn.Module, task: Task, group: Group, *, split: str, seed: int, size: int, start: int, count: int
+) -> Tally:
+    """What the model does on this process's rows of a batch.
+
+    One without rows reads a row all the same: where parameters are sharded, the others could not go on without it.
+    """
+    first, rows = group.rows(start, count)
+    tallied = tally(model, task.examples(split, seed=seed, start=first, count=max(1, rows), size=size))
+    return tallied if rows else Tally(0, 0, 0, 0)
+
+
+def tally(model: nn.Module, batch: Batch) -> Tally:
     """What the model does on one batch; nothing is right or wrong where answers are vectors."""
     outputs, _ = model(batch.tokens)
     scored, loss = batch.scored.sum().item(), loss_of(outputs, batch, reduction="sum").item()

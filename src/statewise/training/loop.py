@@ -3,19 +3,23 @@
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from statewise.core.events import Evaluated, Finished, Progress, Sink
+from statewise.core.events import Evaluated, Finished, Progress, Sink, Tee
 from statewise.core.random import child_seed, seeded
 from statewise.models import Backbone
-from statewise.tasks import Task
+from statewise.tasks import Batch, Task
 from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
 from statewise.training.config import TrainingConfig
+from statewise.training.division import Divided, divide, synchronised
 from statewise.training.evaluate import evaluate, loss_of
+from statewise.training.group import ALONE, Group
+from statewise.training.group_keeper import GroupKeeper
 
 SECONDS_BETWEEN_REPORTS = 0.25
 DIVERGED_AT = 10.0
@@ -53,8 +57,11 @@ def train(
     seed: int,
     sink: Sink,
     keeper: Keeper = NOTHING_KEPT,
+    group: Group = ALONE,
 ) -> Outcome:
     """Train `model` in place on `task`; the data are those of (task, "train", seed).
+
+    group  processes that train it together, each of which calls this alike; sink and keeper are the main one's
 
     A loss that is not finite, or stays above ten times that of knowing nothing (ln V, or the variance of the targets),
     ends training as diverged; so do weights that are not finite. Where `keeper` has a checkpoint, training goes on from
@@ -62,15 +69,20 @@ def train(
     """
     for size in config.sizes:
         task.check_size(size)
-    optimizer = make_optimizer(model, config)
-    place = resume(keeper, model, optimizer)
+    group.parallelism.check_batch(config.batch_size, group.count)
+    example = partial(first_tokens, task, config, seed)
+    divided = divide(model, config.precision, group, example)
+    if group.count > 1:
+        sink, keeper = sink if group.is_main else Tee(), GroupKeeper(keeper, divided)
+    optimizer = make_optimizer(divided.model, config)
+    place = resume(keeper, divided.model, optimizer)
     clock = Clock(config, spent=place.seconds)
     hopeless = DIVERGED_AT * loss_of_ignorance(model, task, config)
-    model.train()
+    module = divided.module.train()
     begun = place.step
-    while place.status is None and not clock.over(place.step):
-        rate = clock.rate(place.step)
-        loss, read = one_step(model, task, config, optimizer, seed=seed, step=place.step, rate=rate)
+    while place.status is None and (fraction := group.of_main(clock.fraction(place.step))) < 1:
+        rate = config.rate(place.step, fraction)
+        loss, read = one_step(module, task, config, optimizer, seed=seed, step=place.step, rate=rate, group=group)
         place.advance(loss, read)
         if not math.isfinite(loss) or (len(place.recent) == SMOOTHED_STEPS and place.smooth_loss > hopeless):
             place.end("diverged", f"the loss was {loss:.4g} at step {place.step}")
@@ -78,28 +90,37 @@ def train(
         clock.report(sink, place.step, place.tokens, place.smooth_loss)
         if place.step % config.evaluate_every == 0:
             with clock.paused():
-                solved = validate(model, task, config, seed=seed, step=place.step, sink=sink, seconds=clock.training)
+                seconds = clock.training
+                solved = validate(
+                    module, task, config, seed=seed, step=place.step, sink=sink, seconds=seconds, group=group
+                )
             if solved:
                 place.end("finished", f"solved on the validation split at step {place.step}")
         if place.status is None and keeper.is_due():
             with clock.paused():
                 place.seconds = clock.training
-                keeper.save(capture(model, optimizer, place))
-    conclude(model, place)
+                keeper.save(capture(divided.model, optimizer, place))
+    conclude(divided, place)
     place.seconds = clock.training
     if place.step > begun:
-        keeper.save(capture(model, optimizer, place))
+        keeper.save(capture(divided.model, optimizer, place))
+    divided.collect(model)
     model.eval()
     status = place.status or "finished"
     sink.write(Finished(step=place.step, status=status, because=place.because, seconds=place.seconds))
     return Outcome(status, place.because, place.step, place.tokens, place.seconds)
 
 
-def conclude(model: nn.Module, place: Place) -> None:
+def first_tokens(task: Task, config: TrainingConfig, seed: int) -> Tensor:
+    """One example to try a model on before it is trained."""
+    return task.examples("train", seed=seed, start=0, count=1, size=min(config.sizes)).tokens
+
+
+def conclude(divided: Divided, place: Place) -> None:
     """Say how training ended, where no step has: the budget is used up. Weights that are not finite are no model."""
     if place.status is None:
         place.end("finished", "the budget is used up")
-    if place.status == "finished" and not all(bool(parameter.isfinite().all()) for parameter in model.parameters()):
+    if place.status == "finished" and not divided.is_finite():
         place.end("diverged", f"weights were not finite after step {place.step}")
 
 
@@ -126,7 +147,7 @@ def make_optimizer(model: nn.Module, config: TrainingConfig) -> torch.optim.Opti
 
 
 def one_step(
-    model: Backbone,
+    module: nn.Module,
     task: Task,
     config: TrainingConfig,
     optimizer: torch.optim.Optimizer,
@@ -134,26 +155,48 @@ def one_step(
     seed: int,
     step: int,
     rate: float,
+    group: Group = ALONE,
 ) -> tuple[float, int]:
-    """One update; returns the loss before it and the number of tokens read."""
+    """One update; returns the loss before it and the number of tokens read, those of the whole group."""
     size = config.sizes[child_seed(seed, "size", step) % len(config.sizes)]
-    start, count = step * config.batch_size, config.batch_size
+    start, count = group.rows(step * config.batch_size, config.batch_size)
     batch = task.examples("train", seed=seed, start=start, count=count, size=size)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    # What dropout drops is a function of (seed, step), as the data are: a run that goes on later drops the same.
-    with seeded(child_seed(seed, "dropout", step)) if model.config.dropout else nullcontext():
-        outputs, _ = model(batch.tokens)
-    loss = loss_of(outputs, batch)
+    for settings in optimizer.param_groups:
+        settings["lr"] = rate
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+    # What dropout drops is a function of (seed, first row), as the data are: a run that goes on later drops the same.
+    with seeded(child_seed(seed, "dropout", start)):
+        loss = backward(module, batch, group)
+    nn.utils.clip_grad_norm_(module.parameters(), config.clip)
     optimizer.step()
-    return loss.item(), batch.tokens.numel()
+    loss, tokens = group.total(loss, batch.tokens.numel())
+    return loss, int(tokens)
+
+
+def backward(module: nn.Module, batch: Batch, group: Group) -> float:
+    """Gradients of the mean loss over the scored tokens of the group's whole batch; returns this process's share of it.
+
+    Rows, and so processes, may have different numbers of scored tokens: each counts by those that it has.
+    """
+    (scored,) = group.total(batch.scored.sum().item())
+    pieces = pieces_of(batch, group.parallelism.accumulation)
+    shares = []
+    for i, piece in enumerate(pieces):
+        with synchronised(module, last=i == len(pieces) - 1):
+            share = loss_of(module(piece.tokens)[0], piece, reduction="sum") / scored
+            # DDP and FSDP take the mean over processes of what is to be a sum.
+            (share * group.count).backward()
+        shares.append(share.item())
+    return math.fsum(shares)
+
+
+def pieces_of(batch: Batch, count: int) -> list[Batch]:
+    """A batch cut into pieces of rows that differ by at most one in length."""
+    return [Batch(*parts) for parts in zip(*(tensor.tensor_split(count) for tensor in batch), strict=True)]
 
 
 def validate(
-    model: Backbone,
+    module: nn.Module,
     task: Task,
     config: TrainingConfig,
     *,
@@ -161,13 +204,16 @@ def validate(
     step: int,
     sink: Sink,
     seconds: float,
+    group: Group = ALONE,
 ) -> bool:
     """Score every training size on the validation split; true when all reach `solved_at`.
 
     Sizes come largest first, and the first that is not solved ends the round: the answer is known.
     """
     for size in sorted(set(config.sizes), reverse=True):
-        score = evaluate(model, task, split="validation", size=size, examples=config.validation, seed=seed)
+        score = evaluate(
+            module, task, split="validation", size=size, examples=config.validation, seed=seed, group=group
+        )
         sink.write(
             Evaluated(
                 step=step,
@@ -203,14 +249,6 @@ class Clock:
         if self.config.time is not None:
             return self.training / self.config.time
         return step / self.config.steps if self.config.steps else 1.0
-
-    def over(self, step: int) -> bool:
-        """Whether the budget is used up."""
-        return self.fraction(step) >= 1
-
-    def rate(self, step: int) -> float:
-        """The learning rate of the step that comes."""
-        return self.config.rate(step, self.fraction(step))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
