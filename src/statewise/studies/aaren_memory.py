@@ -20,7 +20,8 @@ from statewise.models import Block
 from statewise.models.block import BlockState
 from statewise.runs.findings import Chart, Curve, Findings, Published, Quantity
 from statewise.studies.measurement import Measurement, Numbers
-from statewise.studies.study import Study, Trained, one_thread
+from statewise.studies.study import Study, Trained
+from statewise.studies.threads import threads
 
 WIDTH = 512
 FEED_FORWARD = 4
@@ -73,7 +74,7 @@ def measurements(scale: str) -> list[Measurement]:
 
 def decode(block: str, lengths: Sequence[int], seed: int) -> Numbers:
     """Read tokens one by one on one thread: bytes carried and seconds of CPU time after each of the lengths."""
-    with one_thread():
+    with threads(1):
         return trace_of(block_of(block, seed), lengths, seed=seed, clock=time.process_time)._asdict()
 
 

@@ -9,8 +9,8 @@ from statewise.runs import RunStore
 from statewise.runs.record import CONCLUSIVE
 from statewise.studies.cost import kind_of, makespan, measure_costs
 from statewise.studies.executors import Executor, Slots
-from statewise.studies.executors.threads import threads
 from statewise.studies.run_config import RunConfig
+from statewise.studies.threads import threads
 
 ABSENT, INTERRUPTED, DAMAGED = "not there", "interrupted", "damaged"
 

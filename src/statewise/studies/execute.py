@@ -18,9 +18,10 @@ from statewise.models import Backbone, LanguageModel, VectorModel, build_model, 
 from statewise.runs import Record, Result, RunFolder, RunStore
 from statewise.runs.record import FreeRunning, Validation
 from statewise.search import Traced, answer_accuracy, run_freely
-from statewise.studies.environment import environment, threads_put_back, watch_memory
+from statewise.studies.environment import environment, watch_memory
 from statewise.studies.keeper import RunKeeper
 from statewise.studies.run_config import ROUNDINGS, RunConfig
+from statewise.studies.threads import threads
 from statewise.tasks import IndexLookup, Task, from_identity
 from statewise.training import Group, Outcome, evaluate, train
 from statewise.training.group import ALONE
@@ -42,7 +43,7 @@ def execute(config: RunConfig, store: RunStore, sink: Sink, *, group: Group = AL
     def note(text: str) -> None:
         sink.write(Noted(text=text))
 
-    with threads_put_back():
+    with threads(torch.get_num_threads()):
         try:
             with store.begin(config, note=note) as folder:
                 group.of_main(folder.earlier is None)

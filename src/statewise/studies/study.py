@@ -1,14 +1,11 @@
 """A study: a published claim, the runs that test it, and what is read off them."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
-
-import torch
 
 from statewise.core.errors import UsageError, pick
 from statewise.core.events import Evaluated
@@ -18,6 +15,7 @@ from statewise.runs.findings import Findings
 from statewise.runs.on_disk import EVENTS, MODEL
 from statewise.studies.measurement import Measured, Measurement, measure_all
 from statewise.studies.run_config import RunConfig
+from statewise.studies.threads import threads
 
 SCALES = {
     "smoke": "seconds: every step is taken, nothing is trained for long enough",
@@ -142,7 +140,8 @@ class Study:
         """
         pick("scale", scale, SCALES)
         measured = measure_all(self.measurements(scale), store.root, note)
-        with one_thread():
+        # For small matrices, more threads wait for each other longer than they work.
+        with threads(1):
             return self.read(scale, Trained(store, records, measured))
 
     def of_corpus(self, file: str | None) -> "Study":
@@ -152,19 +151,3 @@ class Study:
         if self.with_corpus is None:
             raise UsageError(f"reproduce: file is {file}, which {self.name} does not read; leave it out")
         return self.with_corpus(file)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """A context in which torch uses one thread: for small matrices, more wait for each other longer than they work.
-
-    >>> with one_thread():
-    ...     torch.get_num_threads()
-    1
-    """
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

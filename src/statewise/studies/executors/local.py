@@ -20,8 +20,8 @@ from statewise.core.events import Event
 from statewise.runs import Record, RunStore
 from statewise.studies.executors.one_run import attempt, crashed
 from statewise.studies.executors.protocol import Prepare, Progress, Slots
-from statewise.studies.executors.threads import threads
 from statewise.studies.run_config import RunConfig
+from statewise.studies.threads import threads
 
 
 @dataclass(frozen=True)
