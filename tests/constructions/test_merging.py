@@ -161,7 +161,7 @@ def test_without_what_attention_looks_up_it_fails(part, examples):
 def test_beyond_the_prompts_of_float32_it_is_built_in_float64():
     ledger = table()
     assert ledger_model(ledger, prompt=23, length=200)[1] == torch.float32
-    assert ledger_model(ledger, prompt=2896, length=3000)[1] == torch.float64
+    assert ledger_model(ledger, prompt=2897, length=3000)[1] == torch.float64
     assert ledger_model(ledger, prompt=23, length=40_000)[1] == torch.float64
 
 

@@ -80,7 +80,7 @@ def test_mingru_passes_through_every_count_with_room_to_spare(size):
     outputs, _ = construction.model(ones(size + 1))
     signs = 2.0 * (torch.arange(1, size + 2) % 2) - 1
     margins = signs * outputs[0, :, 1]
-    assert margins[:-1].min() > 0.4
+    assert margins[:-1].min() > 0.25
     assert margins[-1] < -1
     assert construction.verify(examples=4).exact
 
