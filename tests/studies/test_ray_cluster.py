@@ -60,8 +60,8 @@ def store(tmp_path):
 
 
 def long_run(make_run, seed):
-    """A run of some seconds, and of hardly any work."""
-    run = make_run(seed, steps=80, evaluate_every=5, solved_at=None)
+    """A run of hardly any work, that takes longer than a worker takes to start."""
+    run = make_run(seed, steps=400, evaluate_every=20, solved_at=None)
     return replace(run, model=replace(run.model, stack="studies.patient.Patient"))
 
 

@@ -38,8 +38,10 @@ class Show(RunsFolder):
             return 0
         out = console()
         out.print(f"{name} · {printable(title_of_run(record.config))}", soft_wrap=True)
-        for label, text in facts(record):
-            out.print(f"  {label:<18}{printable(text)}", soft_wrap=True)
+        found = list(facts(record))
+        widest = max(len(label) for label, _ in found)
+        for label, text in found:
+            out.print(f"  {label:<{widest}}  {printable(text)}", soft_wrap=True)
         if record.results:
             out.print()
             out.print(results_table(record))
