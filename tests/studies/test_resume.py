@@ -58,7 +58,14 @@ def killed(processes, run, root, **options):
     assert process.exitcode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize(("place", "count"), [(place, count) for place in PLACES for count in TIMES[place]])
+CASES = [
+    pytest.param(place, count, marks=[pytest.mark.slow] if count > 1 else [])
+    for place in PLACES
+    for count in TIMES[place]
+]
+
+
+@pytest.mark.parametrize(("place", "count"), CASES)
 def test_killed_anywhere_and_started_again_it_ends_in_the_same_bits(processes, run, tmp_path, place, count):
     if (
         place in ("when the weights are saved", "when the record is written", "before the folder is moved")
