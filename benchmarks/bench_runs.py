@@ -18,8 +18,8 @@ from statewise.cli import main as statewise
 from statewise.cli.doctor import other_load
 from statewise.core.config import digest
 from statewise.runs import RunStore
+from statewise.runs.on_disk import CONFIG, EVENTS, MODEL, RECORD
 from statewise.runs.query import Selection, export_runs, list_runs
-from statewise.runs.store import CONFIG, EVENTS, MODEL, RECORD
 
 RUNS = 10_000
 GOAL = 2.0
