@@ -12,6 +12,7 @@ from statewise.runs.findings import Findings, Quantity
 from statewise.studies import measurement
 from statewise.studies.measurement import Measurement, measure_all
 from statewise.studies.study import Study
+from statewise.studies.threads import threads
 from studies.prepared import complain, end_at_once, whose_process
 
 ASKED = Measurement(work=whose_process, settings={"times": 3})
@@ -23,13 +24,13 @@ def said():
 
 
 def test_it_is_made_in_another_process_with_as_many_threads_and_kept(tmp_path, said):
-    found = measure_all([ASKED], tmp_path / "deep", said.append)[ASKED.name]
+    found = measure_all([ASKED], tmp_path / "deep", said.append)[ASKED.key]
     assert found.numbers["times"] == 3
     assert found.numbers["process"] != os.getpid()
     assert found.numbers["threads"] == found.machine["threads"] == measurement.torch.get_num_threads()
     assert found.settings == {"times": 3}
     assert said == ["[1/1] measuring times 3"]
-    again = measure_all([ASKED], tmp_path / "deep", said.append)[ASKED.name]
+    again = measure_all([ASKED], tmp_path / "deep", said.append)[ASKED.key]
     assert again == found
     assert len(said) == 1
     assert [path.name for path in (tmp_path / "deep").iterdir()] == [f"measured-{ASKED.name}.json"]
@@ -38,16 +39,28 @@ def test_it_is_made_in_another_process_with_as_many_threads_and_kept(tmp_path, s
 def test_other_settings_another_machine_or_another_torch_is_another_measurement(monkeypatch):
     assert ASKED.name != dataclasses.replace(ASKED, settings={"times": 4}).name
     assert ASKED.name != dataclasses.replace(ASKED, work=complain).name
-    before = ASKED.name
+    before, key = ASKED.name, ASKED.key
     monkeypatch.setattr(measurement, "machine", lambda: {"processor": "another"})
     assert ASKED.name != before
+    assert ASKED.key == key
+
+
+def test_what_was_measured_on_more_threads_than_it_is_read_on_is_found(tmp_path):
+    def read(scale, trained):
+        return Findings(
+            quantities=(Quantity(name=scale, values=(trained.measured[ASKED.key].numbers["threads"],)),), charts=()
+        )
+
+    study = Study(name="a", claim="b", source="c", times={}, read=read, measurements=lambda scale: [ASKED])
+    with threads(2):
+        assert study.findings("smoke", RunStore(tmp_path), []).quantities[0].values == (2,)
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"settings": {}}', json.dumps({"numbers": 1})])
 def test_a_damaged_file_is_measured_again(tmp_path, said, content, monkeypatch):
     monkeypatch.setattr(measurement, "in_a_process", lambda asked: {"times": 7})
     (tmp_path / f"measured-{ASKED.name}.json").write_text(content)
-    assert measure_all([ASKED], tmp_path, said.append)[ASKED.name].numbers == {"times": 7}
+    assert measure_all([ASKED], tmp_path, said.append)[ASKED.key].numbers == {"times": 7}
     assert len(said) == 1
 
 
@@ -69,7 +82,7 @@ def test_a_study_reads_its_measurements_by_name(tmp_path, said, monkeypatch):
 
     def read(scale, trained):
         return Findings(
-            quantities=(Quantity(name=scale, values=(trained.measured[ASKED.name].numbers["times"],)),), charts=()
+            quantities=(Quantity(name=scale, values=(trained.measured[ASKED.key].numbers["times"],)),), charts=()
         )
 
     study = Study(name="", claim="", source="", times={}, measurements=lambda scale: [ASKED], read=read)

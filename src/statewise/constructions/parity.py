@@ -48,7 +48,7 @@ SHUT = -200.0
 """Where σ is 0 in float32 and float64."""
 
 LONGEST = 1024
-"""Largest T of the minGRU: up to here every T was tried, and rounding takes less than half of the room that there is."""
+"""Largest T of the minGRU: up to here every T was tried, and rounding takes less than half of the room."""
 
 
 def gru(size: int) -> Construction:

@@ -111,7 +111,7 @@ def read(scale: str, trained: Trained) -> Findings:
     """What was measured of both blocks."""
     found: Found = {label: [] for label in MIXERS}
     for asked in measurements(scale):
-        numbers = trained.measured[asked.name].numbers
+        numbers = trained.measured[asked.key].numbers
         found[asked.settings["block"]].append(Trace(tuple(numbers["state_bytes"]), tuple(numbers["seconds"])))
     return findings_of(scale, found)
 

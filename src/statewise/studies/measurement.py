@@ -41,10 +41,17 @@ class Measurement:
         return ", ".join(f"{key} {value}" for key, value in self.settings.items())
 
     @property
+    def key(self) -> str:
+        """Digest of the work and its settings, on whatever machine: what a study asks for."""
+        return digest(self._asked())
+
+    @property
     def name(self) -> str:
-        """Digest of the work, its settings and this machine."""
-        work = f"{self.work.__module__}.{self.work.__qualname__}"
-        return digest({"work": work, "settings": to_plain(self.settings), "machine": machine()})
+        """Digest of the work, its settings and this machine, torch's threads included: what a file is called."""
+        return digest(self._asked() | {"machine": machine()})
+
+    def _asked(self) -> dict[str, Any]:
+        return {"work": f"{self.work.__module__}.{self.work.__qualname__}", "settings": to_plain(self.settings)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +85,7 @@ def processor() -> str:
 
 
 def measure_all(asked: Sequence[Measurement], root: Path, note: Callable[[str], object]) -> dict[str, Measured]:
-    """Every measurement by its name, in order; those that are below `root` are taken from there.
+    """Every measurement by its key, in order; those that are below `root` are taken from there.
 
     note  called with a line for each that is measured
 
@@ -94,7 +101,7 @@ def measure_all(asked: Sequence[Measurement], root: Path, note: Callable[[str], 
                 settings=to_plain(each.settings), machine=machine(), load=load(), numbers=in_a_process(each)
             )
             keep(kept, path)
-        found[each.name] = kept
+        found[each.key] = kept
     return found
 
 

@@ -16,7 +16,7 @@ MACHINE = {"processor": "a processor", "cores": 2, "threads": 2, "torch": "2.x"}
 
 def measured(measurements, numbers_of, load=0.0):
     return {
-        each.name: Measured(settings=each.settings, machine=MACHINE, load=load, numbers=numbers_of(each.settings))
+        each.key: Measured(settings=each.settings, machine=MACHINE, load=load, numbers=numbers_of(each.settings))
         for each in measurements
     }
 

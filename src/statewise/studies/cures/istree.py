@@ -314,7 +314,8 @@ NOTES = (
     "Run freely: greedy, from the prompt alone, searches by the regular-expression tool; the first token after the "
     "mark of the answer counts, and no answer is wrong. The paper counts no answer as a half, and seems to score "
     "searches by teacher forcing. 'Teacher forcing' here is the answer alone after the solver's own trace.",
-    "At small searches are learned in 1,000 steps, by the Transformer in 1,500. At small, models of 0.2 million parameters are trained on mixed n from 4 to 16 with vertices named by any of 32 "
+    "At small searches are trained for 1,000 steps, the Transformer's for 1,500. Models of 0.2 million parameters "
+    "are trained on mixed n from 4 to 16 with vertices named by any of 32 "
     "numbers, so that n = 24 and 32 are lengths never trained, but not names never seen. The paper trains each n "
     "apart, with vertices 0 … n − 1, on a million graphs.",
     "The hybrid is minGRU below one attention layer, the paper's is Mamba below one. Its embedding is frozen and "

@@ -109,7 +109,7 @@ def read(scale: str, trained: Trained) -> Findings:
     """Both comparisons of the paper, and whether a token costs more after more tokens."""
     asked = SCALES[scale]
     found: Found = {
-        (each.settings["layer"], each.settings["batch"]): trained.measured[each.name] for each in measurements(scale)
+        (each.settings["layer"], each.settings["batch"]): trained.measured[each.key] for each in measurements(scale)
     }
     incomparable = TOO_SHORT if scale == "smoke" else GPU_THERE
     return Findings(

@@ -157,7 +157,7 @@ MEMORIES = {
 def read(scale: str, trained: Trained) -> Findings:
     """The ratios, and time and memory as charts."""
     asked = SCALES[scale]
-    found = {each.settings["layer"]: trained.measured[each.name] for each in measurements(scale)}
+    found = {each.settings["layer"]: trained.measured[each.key] for each in measurements(scale)}
     return Findings(
         quantities=tuple(
             Quantity(
