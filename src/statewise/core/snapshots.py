@@ -56,7 +56,8 @@ def load_state(path: str | Path, like: S) -> S:
                 f"  needed       {tuple(leaf.shape)} {leaf.dtype}"
             )
     in_order = iter(wanted)
-    return map_state(lambda leaf: found[next(in_order)].to(leaf.device), like)
+    # Copied into memory of torch's own: where numbers lie in a file decides how a matrix product may add them up.
+    return map_state(lambda leaf: found[next(in_order)].to(leaf.device, copy=True), like)
 
 
 def fits(found: Tensor, like: Tensor) -> bool:
