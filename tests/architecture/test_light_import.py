@@ -29,4 +29,5 @@ def test_importing_opens_no_connection_and_no_file_for_writing():
         "sys.addaudithook(hook)\n"
         "import statewise\n"
     )
-    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -32,7 +32,7 @@ def test_every_run_is_listed_with_what_is_there_of_it_and_nothing_is_written(sto
     run_all(runs[:2], store, watcher, workers=1)
     (store.root / runs[1].name / "record.json").write_text("{")
     crashed(runs[2], store, "on purpose")
-    (store.root / f".partial-{runs[3].name}-1").mkdir()
+    (store.root / f".partial-{runs[3].name}").mkdir()
     before = everything_below(store.root)
     found = dry_run(runs, store, Local(), workers=2)
     assert everything_below(store.root) == before

@@ -12,12 +12,11 @@ from statewise.ops.memory import keep_freed_memory
 from statewise.runs import Record, RunStore
 from statewise.runs.store import SECONDS_BETWEEN_CHECKPOINTS
 from statewise.studies import RunConfig, run_all
-from statewise.studies.executors import Executor, Local
+from statewise.studies.executors import Executor
+from statewise.studies.executors.all_runs import HERE
 from statewise.studies.together import assist_all, run_together
 from statewise.training import Group
 from statewise.training.group import ALONE
-
-HERE = Local()
 
 EVERY = f"{SECONDS_BETWEEN_CHECKPOINTS:g}s"
 """Time between two checkpoints where nobody says another."""

@@ -2,17 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from statewise.core.config import from_plain
 from statewise.core.errors import UsageError
-from statewise.core.events import Evaluated, Finished, Progress
+from statewise.core.events import Evaluated, Event, Finished, Noted, Progress
 from statewise.runs.on_disk import EVENTS
 
 Measured = Progress | Evaluated | Finished
 """Events of a step."""
 
-KINDS: dict[str, type[Measured]] = {kind.__name__.lower(): kind for kind in (Progress, Evaluated, Finished)}
+KINDS: dict[str, type[Event]] = {kind.__name__.lower(): kind for kind in get_args(Event)}
 
 
 def read_events(folder: Path) -> tuple[Measured, ...]:
@@ -28,13 +28,13 @@ def read_events(folder: Path) -> tuple[Measured, ...]:
     said: dict[tuple[Any, ...], Measured] = {}
     for line in text.splitlines():
         event = event_of(line)
-        if event is not None:
+        if event is not None and not isinstance(event, Noted):
             said[type(event), event.step, getattr(event, "split", ""), getattr(event, "size", 0)] = event
     return tuple(sorted(said.values(), key=lambda event: event.step))
 
 
-def event_of(line: str) -> Measured | None:
-    """One line as an event; None where it is none.
+def event_of(line: str | bytes) -> Event | None:
+    """One line as an event; None of a kind that is not known here, or torn.
 
     >>> event_of('{"event": "finished", "step": 3, "status": "finished", "because": "done", "seconds": 1.5}').step
     3

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from statewise.core.errors import RunError
 from statewise.runs import RunStore
+from statewise.runs.folder import partial_folder
 from statewise.runs.record import CONCLUSIVE
 from statewise.studies.cost import kind_of, makespan, measure_costs
 from statewise.studies.executors import Executor, Slots
@@ -77,6 +78,6 @@ def standing_of(run: RunConfig, store: RunStore) -> str:
         return DAMAGED
     if record is not None and record.conclusive:
         return record.status
-    if any(store.root.glob(f".partial-{run.name}*")):
+    if partial_folder(store.root, run.name).exists():
         return INTERRUPTED
     return ABSENT if record is None else record.status

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from statewise.core.durations import leading_seconds, spoken
-from statewise.core.errors import RunError
 from statewise.runs import RunStore
-from statewise.studies.run_config import RunConfig
+from statewise.runs.record import CONCLUSIVE
+from statewise.studies.dry_run import standing_of
 from statewise.studies.study import Study
 
 
@@ -44,20 +44,11 @@ def expected_of(study: Study, scale: str, store: RunStore) -> Expected:
     except Exception:
         # It says why when it is run, and the others go on.
         return Expected(name=study.name, runs=0, kept=0, seconds=None)
-    kept = sum(is_kept(run, store) for run in runs) if store.root.exists() else 0
+    kept = sum(standing_of(run, store) in CONCLUSIVE for run in runs) if store.root.exists() else 0
     if runs and kept == len(runs):
         return Expected(name=study.name, runs=len(runs), kept=kept, seconds=0.0)
     whole, missing = leading_seconds(study.times.get(scale, "")), 1 - kept / max(len(runs), 1)
     return Expected(name=study.name, runs=len(runs), kept=kept, seconds=None if whole is None else whole * missing)
-
-
-def is_kept(run: RunConfig, store: RunStore) -> bool:
-    """Whether a run has a record that stands: neither damaged nor of a crash."""
-    try:
-        record = store.find(run.name)
-    except RunError:
-        return False
-    return record is not None and record.status != "crashed"
 
 
 def total_of(expected: Iterable[Expected]) -> str:

@@ -1,6 +1,5 @@
 """A study: a published claim, the runs that test it, and what is read off them."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +10,9 @@ from statewise.core.errors import UsageError, pick
 from statewise.core.events import Evaluated
 from statewise.models import Backbone, load_model
 from statewise.runs import Record, RunStore
+from statewise.runs.events import read_events
 from statewise.runs.findings import Findings
-from statewise.runs.on_disk import EVENTS, MODEL
+from statewise.runs.on_disk import MODEL
 from statewise.studies.measurement import Measured, Measurement, measure_all
 from statewise.studies.run_config import RunConfig
 from statewise.studies.threads import threads
@@ -34,7 +34,7 @@ def nothing(asked: str) -> list[Any]:
 class Trained:
     """The finished runs of a study: their records, and their models when they are asked for.
 
-    measured  what was timed or weighed, by the names of the measurements
+    measured  what was timed or weighed, by the keys of the measurements
     """
 
     def __init__(
@@ -79,13 +79,8 @@ class Trained:
 
     def evaluations(self, run: RunConfig) -> list[Evaluated]:
         """What a run said of the validation split on its way, at each evaluation; none where nothing was kept."""
-        path = self.store.root / run.name / EVENTS
-        lines = map(json.loads, path.read_text().splitlines()) if path.exists() else ()
-        return [
-            Evaluated(**{key: value for key, value in line.items() if key != "event"})
-            for line in lines
-            if line["event"] == "evaluated"
-        ]
+        said = read_events(self.store.root / run.name)
+        return [event for event in said if isinstance(event, Evaluated)]
 
     def missing(self) -> tuple[str, ...]:
         """A line for each run that gave no numbers."""

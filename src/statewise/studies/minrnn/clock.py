@@ -1,7 +1,6 @@
-"""Time and memory of one piece of work, in this process."""
+"""Time of one piece of work, in this process."""
 
 import statistics
-import sys
 import time
 from collections.abc import Callable
 
@@ -20,16 +19,3 @@ def once(work: Callable[[], object]) -> float:
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-def most_memory() -> int:
-    """Bytes of the largest memory that this process has held so far.
-
-    >>> most_memory() > 2**20
-    True
-    """
-    # Not on Windows, which has no such module and no study that measures memory.
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -12,8 +12,9 @@ import torch
 
 from statewise.ops.memory import keep_freed_memory
 from statewise.runs.findings import Chart, Curve, Findings, Published, Quantity
+from statewise.studies.environment import peak_memory
 from statewise.studies.measurement import Measured, Measurement, Numbers
-from statewise.studies.minrnn.clock import most_memory, seconds_of
+from statewise.studies.minrnn.clock import seconds_of
 from statewise.studies.minrnn.contenders import (
     CONTENDERS,
     LOOPED_GRU,
@@ -84,11 +85,11 @@ def train_steps(layer: str, batch: int, width: int, lengths: Sequence[int], roun
         run(torch.ones(batch, length, width, requires_grad=True)).sum().backward()
 
     step(SHORTEST)
-    before = most_memory()
+    before = peak_memory()
     found: Numbers = {"seconds": [], "bytes": []}
     for length in lengths:
         step(length)
-        found["bytes"].append(most_memory() - before)
+        found["bytes"].append(peak_memory() - before)
         found["seconds"].append([seconds_of(partial(step, length), repeats=repeats) for _ in range(rounds)])
     return found
 
