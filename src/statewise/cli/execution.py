@@ -20,7 +20,17 @@ EXECUTORS = {"local": "processes of this machine", "ray": "tasks of a Ray cluste
 
 
 @dataclass(frozen=True, kw_only=True)
-class Execution(Tracking):
+class Keeping(Tracking):
+    """What is kept of a run while it goes on, whoever runs it."""
+
+    keep_memory: bool = True
+    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
+    checkpoint_every: str = EVERY
+    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Execution(Keeping):
     """What says how a plan is run, whatever it is about."""
 
     workers: int | None = None
@@ -38,10 +48,6 @@ class Execution(Tracking):
     """Print the runs, what is on disk of them and what the rest is expected to cost, and run nothing."""
     save_plan: Path | None = None
     """With --dry-run: write the plan to this file, for `statewise run`."""
-    keep_memory: bool = True
-    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
-    checkpoint_every: str = EVERY
-    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
 
     def check_execution(self, command: str) -> None:
         """Raise a UsageError for what cannot be."""

@@ -7,10 +7,10 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
+from statewise.cli.execution import Keeping
 from statewise.cli.generate import continuation, room_after
 from statewise.cli.in_group import in_group
-from statewise.cli.tracking import Tracking
-from statewise.cli.watched import EVERY, run_watched
+from statewise.cli.watched import run_watched
 from statewise.core.durations import spoken
 from statewise.report import render, summarise
 from statewise.runs import Record
@@ -22,7 +22,7 @@ SAMPLE_PROMPT = b"\n"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Tracking, Comparison):
+class Train(Keeping, Comparison):
     """Train on a task and keep the model; for text, print the loss in nats per byte and a sample."""
 
     tasks: Positional[tuple[str, ...]]
@@ -34,10 +34,6 @@ class Train(Tracking, Comparison):
     """One run for each."""
     output: Path = Path("runs")
     """Folder of run folders."""
-    keep_memory: bool = True
-    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
-    checkpoint_every: str = EVERY
-    """Time between two checkpoints of a run that is going on (90s, 5m): what an interruption costs at most."""
     parallel: str = "none"
     """none, ddp or fsdp: one model over the processes that torchrun started, as in torchrun --nproc-per-node 2
     -m statewise train text --parallel fsdp. The batch is that of all of them."""
