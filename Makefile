@@ -15,7 +15,7 @@ demo: $(VENV)/report
 	$(BIN)/statewise compare
 
 test: $(VENV)/dev
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(VENV)/dev
 	$(BIN)/pytest -m slow

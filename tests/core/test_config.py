@@ -102,7 +102,7 @@ def test_numbers_that_json_lacks_have_no_canonical_text(value):
         canonical({"rate": value})
 
 
-@pytest.mark.parametrize("value", [{1, 2}, b"bytes", object(), Outer], ids=str)
+@pytest.mark.parametrize("value", [{1, 2}, b"bytes", Outer], ids=str)
 def test_what_no_configuration_holds_is_refused_by_its_type(value):
     with pytest.raises(TypeError, match=f"not {type(value).__name__}$"):
         to_plain({"value": value})
