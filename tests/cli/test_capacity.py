@@ -58,3 +58,9 @@ def test_strings_that_cannot_be_read_are_refused_before_anything_is_trained(runs
     assert capacity(runs, *arguments) == 2
     assert said in capsys.readouterr().err.replace("\n", " ")
     assert not runs.exists()
+
+
+def test_a_dry_run_prints_the_runs_and_trains_nothing(runs, capsys):
+    assert capacity(runs, "--sizes", "2", "--dry-run") == 0
+    assert "1 run: 1 not there" in capsys.readouterr().out
+    assert not runs.exists()

@@ -75,7 +75,8 @@ def test_without_a_name_every_study_is_listed_with_its_claim(tmp_path, capsys):
         (Reproduce(name="istree", file="a.txt"), "reproduce: file is a.txt, which istree does not read"),
     ],
 )
-def test_what_cannot_be_reproduced_is_one_line(asked, message):
+def test_what_cannot_be_reproduced_is_one_line(asked, message, capsys):
     with pytest.raises(UsageError, match=message) as caught:
         asked.run()
     assert "\n" not in str(caught.value)
+    assert capsys.readouterr().out == ""

@@ -183,7 +183,7 @@ def signalling(watcher, store, number, victims):
     return Signalling()
 
 
-@pytest.mark.parametrize("deaths", [1, 2])
+@pytest.mark.parametrize("deaths", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_worker_that_dies_costs_one_run(store, watcher, make_run, deaths):
     runs = [make_run(seed, steps=400, evaluate_every=1) for seed in range(3)]
     records = run_all(runs, store, signalling(watcher, store, signal.SIGKILL, deaths), workers=2)

@@ -58,8 +58,11 @@ def killed(processes, run, root, **options):
     assert process.exitcode == -signal.SIGKILL
 
 
+OFTEN = {"in the middle of a step", "in the middle of a checkpoint's write", "when the folder is moved"}
+"""Places that are tried whenever tests are: a process of its own costs seconds. All are, every time, when slow ones are."""
+
 CASES = [
-    pytest.param(place, count, marks=[pytest.mark.slow] if count > 1 else [])
+    pytest.param(place, count, marks=[] if place in OFTEN and count == 1 else [pytest.mark.slow])
     for place in PLACES
     for count in TIMES[place]
 ]

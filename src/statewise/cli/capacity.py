@@ -7,7 +7,8 @@ from typing import Literal
 from statewise.capacity import check_strings
 from statewise.cli.console import console
 from statewise.cli.construct import markers
-from statewise.cli.watched import check_page, check_workers, run_watched, status_of
+from statewise.cli.execution import Execution
+from statewise.cli.watched import check_page, status_of
 from statewise.report import render_capacity, saturation, summarise, write_page
 from statewise.report.table import missing_line
 from statewise.studies import Comparison, RunConfig
@@ -18,7 +19,7 @@ MARKER_SIZE = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Capacity:
+class Capacity(Execution):
     """Train models to look symbols up in a string, and count what their states give back.
 
     The figure has every construction as a numbered ring: what its state is made of, and what its task requires.
@@ -49,20 +50,18 @@ class Capacity:
     """Peak learning rates to try, as in `compare`."""
     output: Path = Path("runs")
     """Folder of run folders; the report goes to capacity.html in it."""
-    workers: int | None = None
-    """Processes; default one for each core that torch uses."""
     page: bool = True
     """Write capacity.html and the PNGs of its figures; needs the extra `report`."""
-    keep_memory: bool = True
-    """Keep freed memory instead of giving it back to the system: faster steps, a larger process."""
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        check_workers("capacity", self.workers)
+        self.check_execution("capacity")
         plan = self.plan()
+        if self.dry_run:
+            return self.preview(plan, self.output, "capacity")
         if self.page:
             check_page()
-        records = run_watched(plan, self.output, workers=self.workers, keep_memory=self.keep_memory)
+        records = self.train(plan, self.output, "capacity")
         summary = summarise(records)
         out = console()
         out.print(f"strings of {self.alphabet} symbols, read back out of the state after the last one\n")

@@ -97,7 +97,7 @@ def lines_of(found: DryRun) -> Sequence[str]:
         f"{each.run.name}  {each.standing:<11}  {cost_of(each.seconds):>12}  {each.run.title}" for each in found.planned
     ]
     counts = ", ".join(f"{count} {standing}" for standing, count in found.standings.items())
-    total = f"{len(found.planned)} runs: {counts}"
+    total = f"{many(len(found.planned), 'run')}: {counts}"
     if found.kinds == 0:
         return [*runs, f"{total}. Nothing is left to run."]
     slots = found.slots

@@ -68,8 +68,9 @@ class Reproduce(Execution):
 
     def _one(self, study: Study, out: Console) -> StudyPart:
         """Run a study, print its table and draw its figures."""
+        plan = study.runs(self.scale)
         out.print(f"{study.name} at scale {self.scale}: {study.claim}", soft_wrap=True)
-        records = self.train(study.runs(self.scale), self.output, "reproduce")
+        records = self.train(plan, self.output, "reproduce")
         findings = study.findings(self.scale, RunStore(self.output), records, partial(print, file=sys.stderr))
         out.print(render_study(findings))
         out.print(f"Source: {study.source}.", soft_wrap=True)

@@ -28,6 +28,9 @@ class StudyPart:
 SEEDS_TO_COMPARE = 3
 """Fewer give no interval worth the name, and nothing is compared with them."""
 
+LONGEST_IN_FULL = 1e12
+"""Whole numbers from here on are rounded as others are: nobody reads more digits."""
+
 PNG_DPI = 150
 
 HEADINGS = ("quantity", "paper", "known", "accepted", "ours", "seeds", "verdict")
@@ -131,12 +134,13 @@ def measured(quantity: Quantity) -> str:
 
 
 def short(number: float) -> str:
-    """Three digits.
+    """Three digits, and of whole numbers all.
 
-    >>> short(0.067568), short(4.97e-8), short(14.0)
-    ('0.0676', '4.97e-08', '14')
+    >>> short(0.067568), short(4.97e-8), short(14.0), short(3152896.0), short(3152896.5)
+    ('0.0676', '4.97e-08', '14', '3,152,896', '3.15e+06')
     """
-    return f"{number:.3g}"
+    whole = 1000 <= abs(number) < LONGEST_IN_FULL and number == int(number)
+    return f"{number:,.0f}" if whole else f"{number:.3g}"
 
 
 def draw_charts(findings: Findings, folder: Path, *, name: str) -> list[Path]:

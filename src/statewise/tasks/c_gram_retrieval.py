@@ -108,10 +108,8 @@ class CGramRetrieval(Task):
         distinct[:, 1:] = numbers[:, 1:] != numbers[:, :-1]
         if int(distinct.sum()) > MOST_INPUTS:
             return None
-        return (
-            torch.cat([every[row], numbers[row, place] // self._places() % self.alphabet])
-            for row, place in distinct.nonzero().tolist()
-        )
+        row, place = distinct.nonzero(as_tuple=True)
+        return iter(torch.cat([every[row], numbers[row, place, None] // self._places() % self.alphabet], 1))
 
     def valid(self, tokens: Tensor) -> bool:
         """Symbols, the last `gram − 1` of which occur, with a symbol after them, in what comes before them."""

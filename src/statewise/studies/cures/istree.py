@@ -65,7 +65,7 @@ KINDS = (
     ),
     Kind(
         label="hybrid",
-        small=stack_of("mingru*3+attention", width=64, positions="rope", conv=4),
+        small=stack_of("mingru*3+attention", width=64, positions="rope", conv=4, mixer_settings=("head_size=16",)),
         paper=stack_of("mamba*12+attention", width=64, positions="rope", mixer_settings=("head_size=16",)),
         chain=(1.00, 1.00, 0.97, 0.77),
     ),
