@@ -59,7 +59,7 @@ def killed(processes, run, root, **options):
 
 
 OFTEN = {"in the middle of a step", "in the middle of a checkpoint's write", "when the folder is moved"}
-"""Places that are tried whenever tests are: a process of its own costs seconds. All are, every time, when slow ones are."""
+"""Places that are tried in every round, since a process costs seconds; the slow tests try all."""
 
 CASES = [
     pytest.param(place, count, marks=[] if place in OFTEN and count == 1 else [pytest.mark.slow])

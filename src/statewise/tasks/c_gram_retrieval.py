@@ -109,7 +109,8 @@ class CGramRetrieval(Task):
         if int(distinct.sum()) > MOST_INPUTS:
             return None
         row, place = distinct.nonzero(as_tuple=True)
-        return iter(torch.cat([every[row], numbers[row, place, None] // self._places() % self.alphabet], 1))
+        grams = numbers[row, place, None] // self._places() % self.alphabet
+        return iter(torch.cat([every[row], grams], 1).unbind())
 
     def valid(self, tokens: Tensor) -> bool:
         """Symbols, the last `gram − 1` of which occur, with a symbol after them, in what comes before them."""
