@@ -54,7 +54,7 @@ def test_a_failed_search_is_answered_by_the_mark_of_failure():
 def test_an_answer_with_an_id_that_the_model_lacks_has_failed():
     written, _ = write([SEARCH, 5, END, ANY, STOP], Spy(lambda query, context: [3, 16]))
     assert written.tokens == [SEARCH, 5, END, FAILED, STOP]
-    assert written.calls[0].because == "the tool returned 16, and the model's ids are below 16"
+    assert written.calls[0].because == "the tool returned 16, and the model's ids are from 0 to 15"
 
 
 def test_a_later_search_sees_the_earlier_ones():

@@ -29,7 +29,7 @@ def call(tool: Tool, query: Sequence[int], context: Sequence[int], *, vocabulary
         return Call(place, query, (), "nothing was found")
     if not all(0 <= each < vocabulary for each in answer):
         stray = next(each for each in answer if not 0 <= each < vocabulary)
-        return Call(place, query, (), f"the tool returned {stray}, and the model's ids are below {vocabulary}")
+        return Call(place, query, (), f"the tool returned {stray}, and the model's ids are from 0 to {vocabulary - 1}")
     return Call(place, query, answer)
 
 
