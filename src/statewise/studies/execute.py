@@ -146,7 +146,9 @@ def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Re
             loss=validation.loss,
             token_accuracy=validation.token_accuracy,
             sequence_accuracy=validation.sequence_accuracy,
+            loss_per_byte=validation.loss_per_byte,
         ),
+        loss_per_byte=score.loss_per_byte,
     )
     if isinstance(task, Traced) and isinstance(model, LanguageModel):
         return replace(result, free=measure_freely(model, task, config, size))
