@@ -9,9 +9,11 @@ from statewise.constructions import build
 from statewise.core.dotted import is_dotted
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError, pick
+from statewise.mixers import find_mixer
 from statewise.models import ModelConfig, parse_stack
 from statewise.search import ANSWERS
 from statewise.studies.constructed import constructions_for, initial_of
+from statewise.studies.corpus_options import CorpusOptions
 from statewise.studies.presets import PRESETS, Preset, of_ones_own
 from statewise.studies.run_config import EvaluationConfig, Initial, RunConfig
 from statewise.tasks import (
@@ -35,7 +37,7 @@ FREE_EXAMPLES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(CorpusOptions):
     """Models on tasks, with seeds. None means the task's preset (`statewise.studies.PRESETS`)."""
 
     tasks: Positional[tuple[str, ...]] = ("index-lookup", "parity")
@@ -76,8 +78,6 @@ class Comparison:
     counting. Models then train on whole traces and are run freely: from the prompt alone, with real searches."""
     settings: tuple[str, ...] = ()
     """Settings of the task as name=value, as in alphabet=16 queries=4; with a single task."""
-    file: str | None = None
-    """Corpus of the task text; without it, the sources of Python's standard library."""
     constructed: bool = False
     """List beside the models every construction that solves the task, as it is: what training leaves on the table."""
     init: str | None = None
@@ -100,8 +100,10 @@ class Comparison:
                 raise UsageError(f"compare: there are no {kind}; name at least one")
             if len(set(asked)) != len(asked):
                 raise UsageError(f"compare: {kind} are named twice in {' '.join(map(str, asked))}")
-        if self.file is not None and "text" not in self.tasks:
-            raise UsageError(f"compare: file is {self.file}, which only the task text reads; add text to the tasks")
+        if "text" not in self.tasks:
+            for option, value in self.corpus_settings().items():
+                said = " ".join(value) if isinstance(value, tuple) else value
+                raise UsageError(f"compare: {option} is {said}, which only the task text reads; add text to the tasks")
         if self.settings and len(self.tasks) > 1:
             raise UsageError(f"compare: settings go with a single task, and there are {len(self.tasks)}")
         if self.steps == 0 and self.init is None:
@@ -170,7 +172,11 @@ class Comparison:
         ]
 
     def _task(self, preset: Preset) -> Task:
-        task = configure(Text(file=self.file) if isinstance(preset.task, Text) else preset.task, self.settings)
+        text = isinstance(preset.task, Text)
+        task = self.text(chosen(self.batch_size, preset.batch_size)) if text else preset.task
+        task = configure(task, self.settings)
+        if task.num_streams():
+            require_carried(self.models, chosen(self.positions, preset.positions))
         return task if self.answer == DIRECT else ANSWERS[self.answer](task)
 
     def _model(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
@@ -200,6 +206,17 @@ class Comparison:
             precision=self.precision,
             evaluate_every=preset.evaluate_every,
             solved_at=preset.solved_at,
+        )
+
+
+def require_carried(stacks: tuple[str, ...], positions: str) -> None:
+    """Raise a UsageError for a model whose state cannot be carried through a whole corpus."""
+    growing = [stack for stack in stacks if not all(find_mixer(name).recurrent for name in parse_stack(stack))]
+    if growing or positions == "learned":
+        which = f"the state of {growing[0]} grows with every token" if growing else "learned positions come to an end"
+        raise UsageError(
+            f"compare: carry_state carries a state through the whole corpus, and {which}; leave it out, or take "
+            "recurrent layers alone, without learned positions"
         )
 
 

@@ -51,7 +51,7 @@ class Batch(NamedTuple):
     def joined(batches: Sequence["Batch"]) -> "Batch":
         """The rows of some batches of one size and task, one after the other."""
         parts = zip(*batches, strict=True)
-        return Batch(*(None if part[0] is None else torch.cat(part) for part in parts))
+        return Batch(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
 
 
 class Task(ABC):

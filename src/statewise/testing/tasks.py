@@ -144,7 +144,9 @@ def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
     for name, size, batch in batches(task, sizes):
         if isinstance(task, VectorTask):
             assert task.vocabulary(size) == 0, f"size {size}: vectors have a vocabulary of {task.vocabulary(size)}"
-            assert all(bool(part.isfinite().all()) for part in (batch.tokens, batch.targets)), f"{name}: a number is not finite"
+            assert all(bool(part.isfinite().all()) for part in (batch.tokens, batch.targets)), (
+                f"{name}: a number is not finite"
+            )
             continue
         vocabulary = task.vocabulary(size)
         for part, ids in (("token", batch.tokens.flatten()), ("scored target", batch.targets[batch.scored])):

@@ -1,7 +1,7 @@
 """The state that one step of training hands to the next: truncated backpropagation through time.
 
-    step s      window s of each stream      gradients end where the window begins
-    state       ─────────────────────▶       values go on, without their history
+step s      window s of each stream      gradients end where the window begins
+state       ─────────────────────▶       values go on, without their history
 """
 
 from collections.abc import Callable

@@ -135,9 +135,7 @@ def restore(
     return place
 
 
-def resume(
-    keeper: Keeper, model: nn.Module, optimizer: torch.optim.Optimizer, carried: Carried | None = None
-) -> Place:
+def resume(keeper: Keeper, model: nn.Module, optimizer: torch.optim.Optimizer, carried: Carried | None = None) -> Place:
     """Where a training goes on: at its latest checkpoint, which is put back, or at the beginning."""
     checkpoint = keeper.load()
     return Place() if checkpoint is None else restore(checkpoint, model, optimizer, carried)
