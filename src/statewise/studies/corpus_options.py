@@ -31,8 +31,8 @@ class CorpusOptions:
     vocabulary: int | None = None
     """With --tokenizer bpe: most tokens that it may have; default 4096."""
     carry_state: bool = False
-    """Truncated backpropagation: training reads the corpus in order, in as many streams as a batch has rows, and carries
-    the state from each window to the next. For recurrent models."""
+    """Truncated backpropagation: training reads the corpus in order, in as many streams as a batch has rows, and the
+    state is carried from each window to the next. For recurrent models."""
     cache: str | None = None
     """Folder in which tokens are kept; default statewise in XDG_CACHE_HOME or ~/.cache."""
 
@@ -42,10 +42,12 @@ class CorpusOptions:
             raise UsageError(
                 f"text: vocabulary is {self.vocabulary}, which goes with tokenizer bpe; tokenizer is {self.tokenizer}"
             )
-        if self.file.count(STANDARD_INPUT) > 1:
+        # A single name, from Python, is one file and not its letters.
+        files = (self.file,) if isinstance(self.file, str) else self.file
+        if files.count(STANDARD_INPUT) > 1:
             raise UsageError("text: standard input can be read once, and - is named twice")
         return text_of(
-            tuple(kept_standard_input(self.cache) if name == STANDARD_INPUT else name for name in self.file),
+            tuple(kept_standard_input(self.cache) if name == STANDARD_INPUT else name for name in files),
             column=self.column,
             separator=None if self.separator is None else self.separator.replace("\\n", "\n").replace("\\t", "\t"),
             tokenizer=self.tokenizer,
