@@ -108,7 +108,9 @@ def digest_of_tensors(tensors: Mapping[str, Tensor], plain: str) -> str:
     for name in sorted(tensors):
         tensor = tensors[name]
         total.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        # A copy: one number of a wider tensor counts as contiguous, and keeps strides that no view of bytes takes.
+        own = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        total.update(own.reshape(-1).view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 

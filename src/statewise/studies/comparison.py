@@ -14,6 +14,7 @@ from statewise.models import ModelConfig, parse_stack
 from statewise.search import ANSWERS
 from statewise.studies.constructed import constructions_for, initial_of
 from statewise.studies.corpus_options import CorpusOptions
+from statewise.studies.equal_parameters import at_parameters, count_parameters
 from statewise.studies.presets import PRESETS, Preset, of_ones_own
 from statewise.studies.run_config import EvaluationConfig, Initial, RunConfig
 from statewise.tasks import (
@@ -60,6 +61,9 @@ class Comparison(CorpusOptions):
     """Channels between blocks."""
     depth: int | None = None
     """How many times each stack is repeated."""
+    parameters: int | None = None
+    """Parameters of every model, in place of width: each gets the width at which it comes nearest. Models that are
+    compared on text get as many as the first has at the preset's width, and equally many layers."""
     expansion: int | None = None
     """Inner width of mixers that have one as a multiple of the width; default each mixer's own."""
     conv: int | None = None
@@ -108,6 +112,10 @@ class Comparison(CorpusOptions):
             raise UsageError(f"compare: settings go with a single task, and there are {len(self.tasks)}")
         if self.steps == 0 and self.init is None:
             raise UsageError("compare: steps is 0, which trains nothing; it must be at least 1, unless init is named")
+        if self.parameters is not None and (self.width is not None or self.init is not None):
+            raise UsageError(
+                f"compare: parameters is {self.parameters}, which decides the width; it goes without width and init"
+            )
         if self.init is None and (self.noise or self.rounding):
             raise UsageError(
                 f"compare: noise is {self.noise} and rounding is {self.rounding}, which go on the weights of init, and "
@@ -180,13 +188,30 @@ class Comparison(CorpusOptions):
         return task if self.answer == DIRECT else ANSWERS[self.answer](task)
 
     def _model(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
-        positions = chosen(self.positions, preset.positions)
+        config = self._at_width(preset, task, stack, largest)
+        if self.parameters is not None:
+            return at_parameters(config, self.parameters)
+        if self._matches(preset):
+            first = self._at_width(preset, task, self.models[0], largest)
+            return at_parameters(config, count_parameters(first)) if config != first else first
+        return config
+
+    def _matches(self, preset: Preset) -> bool:
+        """Whether models are made equally large, since nobody says how large."""
+        return preset.equal_parameters and len(self.models) > 1 and self.width is None and self.depth is None
+
+    def _at_width(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
+        layers = parse_stack(stack)
+        attends = not all(find_mixer(name).recurrent for name in layers)
+        at_preset = preset.attention_positions if attends and preset.attention_positions else preset.positions
+        positions = chosen(self.positions, at_preset)
+        depth = max(1, preset.depth // len(layers)) if self._matches(preset) else preset.depth
         return ModelConfig(
             vocabulary=task.vocabulary(largest),
             channels=task.channels if isinstance(task, VectorTask) else None,
             width=chosen(self.width, preset.width),
             stack=stack,
-            depth=chosen(self.depth, preset.depth),
+            depth=chosen(self.depth, depth),
             positions=positions,
             max_length=task.length(largest) if positions == "learned" else None,
             expansion=chosen(self.expansion, preset.expansion),

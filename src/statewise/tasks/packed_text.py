@@ -32,7 +32,7 @@ from statewise.tasks.documents import (
 )
 from statewise.tasks.packed import Packed, pack, user_cache
 from statewise.tasks.task import UNSCORED, Batch
-from statewise.tasks.text import Places, Text, Tokens, read_corpus, span
+from statewise.tasks.text import Places, Text, read_corpus, span
 
 BYTES, BPE = "bytes", "bpe"
 MOST_TO_LEARN_FROM = 2**28
@@ -113,7 +113,7 @@ class PackedText(Text):
     def check_size(self, size: int) -> None:
         """Raise unless every split, and every stream, holds a window."""
         super().check_size(size)
-        begin, end = self._span("train")
+        begin, end = self.span("train")
         if self.streams and self._windows_in_stream(size) < 1:
             raise UsageError(
                 f"text: {self._where()} holds {end - begin} tokens for training; {self.streams} streams of one window "
@@ -241,20 +241,21 @@ class PackedText(Text):
     def _where(self) -> str:
         return " ".join(self._patterns())
 
-    def _contents(self) -> Tokens:
+    def _contents(self) -> of_bytes.Ids:
         return self._packed().tokens
 
-    def _span(self, split: str) -> tuple[int, int]:
+    def span(self, split: str) -> tuple[int, int]:
+        """First token and end of a split."""
         return self._packed().span(split)
 
     def _windows_in_stream(self, size: int) -> int:
-        begin, end = self._span("train")
+        begin, end = self.span("train")
         return ((end - begin) // self.streams - 1) // size
 
     def _places(self, words: Words, size: int, *, split: str, start: int) -> Places:
         if split != "train" or not self.streams:
             return super()._places(words, size, split=split, start=start)
-        begin, end = self._span(split)
+        begin, end = self.span(split)
         number = start + np.arange(len(words))[:, None]
         stream, window = number % self.streams, number // self.streams % self._windows_in_stream(size)
         return begin + stream * ((end - begin) // self.streams) + window * size

@@ -27,9 +27,9 @@ from statewise.core.disk import sha256_of
 from statewise.core.errors import UsageError
 from statewise.core.random import Words, integers
 from statewise.tasks.task import Batch, Measure, Task
+from statewise.tasks.tokens import ByteTokens, Ids, Tokens
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
-Tokens = np.ndarray[tuple[int], np.dtype[Any]]
 Places = np.ndarray[tuple[int, int], np.dtype[np.int64]]
 
 MAPPED_FROM = 2**26
@@ -82,7 +82,7 @@ class Text(Task):
         Task.check_size(self, size)
         total = len(self._contents())
         for split in ("train", "validation", "test"):
-            begin, end = self._span(split)
+            begin, end = self.span(split)
             if end - begin <= size:
                 raise UsageError(
                     f"text: {self._where()} holds {total} {self.unit}s, {end - begin} of them for "
@@ -93,7 +93,7 @@ class Text(Task):
         """The windows that lie end to end in a split; training windows start anywhere."""
         if split == "train":
             return None
-        begin, end = self._span(split)
+        begin, end = self.span(split)
         return (end - begin - 1) // size
 
     def num_bytes(self, batch: Batch) -> int:
@@ -126,18 +126,23 @@ class Text(Task):
     def _where(self) -> str:
         return self.file or "the standard library"
 
-    def _span(self, split: str) -> tuple[int, int]:
+    def tokens(self) -> Tokens:
+        """What spells the text."""
+        return ByteTokens()
+
+    def span(self, split: str) -> tuple[int, int]:
+        """First token and end of a split."""
         return span(len(self._contents()), split)
 
     def _places(self, words: Words, size: int, *, split: str, start: int) -> Places:
         """Where windows begin, (B, 1)."""
-        begin, end = self._span(split)
+        begin, end = self.span(split)
         if split == "train":
             return begin + integers(words, end - begin - size)
         self._check_windows(split, size, start + len(words))
         return begin + size * (start + np.arange(len(words))[:, None])
 
-    def _contents(self) -> Tokens:
+    def _contents(self) -> Ids:
         content, found = read_corpus(self.file)
         self._check_contents(found)
         return content
