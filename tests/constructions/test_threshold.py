@@ -175,7 +175,7 @@ def test_every_law_of_a_task_holds(at_least, interleaved):
 
 def test_sets_have_just_enough_elements_in_common_or_one_too_few():
     task = Threshold(at_least=3)
-    tokens, targets, _ = task.examples("train", seed=0, start=0, count=2000, size=7)
+    tokens, targets, *_ = task.examples("train", seed=0, start=0, count=2000, size=7)
     common = (tokens[:, :7] * tokens[:, 7:]).sum(1)
     assert torch.equal(common - 2, targets[:, -1] - 2)
 

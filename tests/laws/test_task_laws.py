@@ -68,7 +68,7 @@ class Unnamed(Parity):
 
 class Narrow(Parity):
     def build(self, words, size, *, split, start):
-        tokens, targets, scored = super().build(words, size, split=split, start=start)
+        tokens, targets, scored, _ = super().build(words, size, split=split, start=start)
         return Batch(tokens.int(), targets, scored)
 
 
@@ -85,7 +85,7 @@ class SmallVocabulary(Parity):
 
 class AnswersUnasked(Parity):
     def build(self, words, size, *, split, start):
-        tokens, targets, scored = super().build(words, size, split=split, start=start)
+        tokens, targets, scored, _ = super().build(words, size, split=split, start=start)
         scored[:, 0] = False
         return Batch(tokens, targets, scored)
 
@@ -122,7 +122,7 @@ class WritesTokens(Parity):
 
 class SeesAhead(Parity):
     def build(self, words, size, *, split, start):
-        tokens, _, scored = super().build(words, size, split=split, start=start)
+        tokens, _, scored, _ = super().build(words, size, split=split, start=start)
         return Batch(tokens, tokens.flip(1).contiguous(), scored)
 
     def solve(self, batch):
@@ -198,13 +198,13 @@ class SilentSize(Dyck):
 
 class Wide(LinearAttentionTeacher):
     def build(self, words, size, *, split, start):
-        tokens, targets, scored = super().build(words, size, split=split, start=start)
+        tokens, targets, scored, _ = super().build(words, size, split=split, start=start)
         return Batch(tokens, targets.double(), scored)
 
 
 class OneChannel(LinearAttentionTeacher):
     def build(self, words, size, *, split, start):
-        tokens, targets, scored = super().build(words, size, split=split, start=start)
+        tokens, targets, scored, _ = super().build(words, size, split=split, start=start)
         return Batch(tokens, targets[..., :1].clone(), scored)
 
 

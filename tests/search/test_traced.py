@@ -73,7 +73,7 @@ def test_the_laws_of_tasks_catch_a_solver_that_is_wrong(answering):
 @EVERY_FORMAT
 def test_a_model_is_asked_for_what_the_solver_writes_and_for_nothing_else(answering, task, size):
     step_by_step = answering(task)
-    tokens, targets, scored = step_by_step.examples("train", seed=0, start=0, count=20, size=size)
+    tokens, targets, scored, _ = step_by_step.examples("train", seed=0, start=0, count=20, size=size)
     for row in range(20):
         page = step_by_step.page(tokens[row, : task.length(size)].tolist(), size)
         padding = step_by_step.length(size) - len(page.tokens)
@@ -85,7 +85,7 @@ def test_a_model_is_asked_for_what_the_solver_writes_and_for_nothing_else(answer
 
 @EVERY_CASE
 def test_prompts_and_what_tools_said_are_never_scored_and_answers_are(task, size):
-    tokens, targets, scored = Retrieval(task).examples("train", seed=0, start=0, count=20, size=size)
+    tokens, targets, scored, _ = Retrieval(task).examples("train", seed=0, start=0, count=20, size=size)
     prompt = task.length(size)
     assert not scored[:, : prompt - 1].any()
     assert scored[:, prompt - 1].all()

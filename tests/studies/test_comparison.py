@@ -90,7 +90,7 @@ def test_the_capacity_meter_runs_where_it_applies():
         ({"positions": "sine"}, "positions is 'sine'"),
         ({"settings": ("alphabet=4",)}, "settings go with a single task, and there are 2"),
         ({"tasks": ("parity",), "settings": ("alphabet=4",)}, "has no setting 'alphabet'"),
-        ({"file": "book.txt"}, "file is book.txt, which only the task text reads"),
+        ({"file": ("book.txt",)}, "file is book.txt, which only the task text reads"),
         ({"tasks": ("text",), "file": "absent.txt"}, "there is no file absent.txt"),
         ({"tasks": ("text",), "file": "."}, "is a directory"),
     ],
@@ -141,7 +141,7 @@ def test_the_vocabulary_and_the_places_are_enough_for_the_largest_size_of_either
 
 def test_a_corpus_that_was_asked_for_is_the_one_of_the_run(tmp_path):
     (tmp_path / "corpus").write_bytes(bytes(20_000))
-    (run,) = Comparison(tasks=("text",), models=("gru",), seeds=(0,), file=str(tmp_path / "corpus")).plan()
+    (run,) = Comparison(tasks=("text",), models=("gru",), seeds=(0,), file=(str(tmp_path / "corpus"),)).plan()
     assert run.task == Text(file=str(tmp_path / "corpus")).identity()
 
 

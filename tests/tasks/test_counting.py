@@ -60,7 +60,7 @@ def test_every_answer_is_the_count_of_a_plain_loop(alphabet, threshold, size):
 
 
 def test_thresholds_are_the_count_or_one_below_with_equal_chance():
-    tokens, targets, _ = Counting(alphabet=3).examples("train", seed=0, start=0, count=20_000, size=9)
+    tokens, targets, *_ = Counting(alphabet=3).examples("train", seed=0, start=0, count=20_000, size=9)
     counts = (tokens[:, :9] == tokens[:, 9:10]).sum(1)
     gaps = Counter((counts - (tokens[:, 10] - 5))[(counts > 0) & (counts < 9)].tolist())
     assert set(gaps) == {0, 1}

@@ -40,7 +40,7 @@ def test_examples_worked_by_hand(interleaved, bits, intersect):
 @pytest.mark.parametrize("interleaved", [False, True])
 def test_sets_share_at_most_one_element_and_each_is_as_likely(interleaved):
     task = Disjointness(interleaved=interleaved)
-    tokens, targets, _ = task.examples("train", seed=0, start=0, count=MANY, size=4)
+    tokens, targets, *_ = task.examples("train", seed=0, start=0, count=MANY, size=4)
     first, second = (tokens[:, 0::2], tokens[:, 1::2]) if interleaved else (tokens[:, :4], tokens[:, 4:])
     common = first * second
     assert torch.equal(common.sum(1), targets[:, -1] - 2)

@@ -50,7 +50,7 @@ def runs(row, keys, pad):
 
 def test_every_key_keeps_its_value_and_what_returns_is_scored():
     task = FuzzyRecall(keys=2, values=3, key_tokens=2, value_tokens=3)
-    tokens, targets, scored = task.examples("train", seed=0, start=0, count=500, size=5)
+    tokens, targets, scored, _ = task.examples("train", seed=0, start=0, count=500, size=5)
     for row, wanted, asked in zip(tokens.tolist(), targets.tolist(), scored.tolist(), strict=True):
         motifs = runs(row, 2, 5)
         table, expected = {}, []

@@ -44,7 +44,7 @@ def test_examples_worked_by_hand(tokens, answers):
 
 def test_symbols_come_first_and_queries_last():
     task = IndexLookup(alphabet=3, queries=4)
-    tokens, _, scored = examples(task, 7, 50)
+    tokens, _, scored, _ = examples(task, 7, 50)
     assert (task.length(7), task.vocabulary(7), task.cut(7)) == (11, 10, 7)
     assert bool((tokens[:, :7] < 3).all())
     assert bool((tokens[:, 7:] >= 3).all())

@@ -36,7 +36,7 @@ def test_an_example_worked_by_hand(filler):
 @pytest.mark.parametrize("filler", FILLERS)
 def test_pairs_come_first_and_every_key_is_asked_once(filler):
     task = MQAR(keys=9, values=12, filler=filler, tokens_per_pair=6)
-    tokens, targets, scored = examples(task, 5, 500)
+    tokens, targets, scored, _ = examples(task, 5, 500)
     assert (task.length(5), task.vocabulary(5), task.cut(5)) == (30, 22, 10)
     keys, values = tokens[:, 0:10:2], tokens[:, 1:10:2]
     assert scored.sum(1).tolist() == [5] * 500
@@ -63,7 +63,7 @@ def test_keys_and_values_are_uniform_and_values_repeat_where_they_may():
 
 def test_filler_is_what_it_says():
     for filler, expected in (("blank", {0}), ("noise", {0, 4, 5, 6}), ("decoys", set(range(7)))):
-        tokens, _, scored = examples(MQAR(keys=3, values=3, filler=filler, tokens_per_pair=8), 2, 500)
+        tokens, _, scored, _ = examples(MQAR(keys=3, values=3, filler=filler, tokens_per_pair=8), 2, 500)
         rest = tokens[:, 4:][~scored[:, 4:]]
         assert set(rest.tolist()) == expected
         counts = torch.bincount(rest, minlength=7)[sorted(expected)].double()

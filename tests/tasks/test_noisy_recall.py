@@ -34,7 +34,7 @@ def test_an_example_worked_by_hand():
 
 def test_keys_are_scored_wherever_they_return_and_there_alone():
     task = NoisyRecall(keys=3, values=4, noise_tokens=2, noise=0.4)
-    tokens, targets, scored = examples(task, 9, 500)
+    tokens, targets, scored, _ = examples(task, 9, 500)
     for row, wanted, asked in zip(tokens.tolist(), targets.tolist(), scored.tolist(), strict=True):
         table = {}
         for t, token in enumerate(row):

@@ -29,7 +29,7 @@ def test_every_string_of_bits_is_equally_likely():
 
 
 def test_the_answer_cannot_be_guessed_from_the_last_bit():
-    tokens, targets, _ = Parity(every_prefix=False).examples("test", seed=0, start=0, count=20_000, size=2)
+    tokens, targets, *_ = Parity(every_prefix=False).examples("test", seed=0, start=0, count=20_000, size=2)
     agree = (tokens[:, -1] == targets[:, -1]).double().mean()
     assert abs(agree - 0.5) < 5 * 0.5 / 20_000**0.5
 

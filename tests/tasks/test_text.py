@@ -44,10 +44,10 @@ def windows(task, split, size, count=None, seed=0):
 
 def test_windows_worked_by_hand(tmp_path):
     (tmp_path / "to be").write_bytes(bytes(range(220)))
-    tokens, targets, scored = windows(Text(file=str(tmp_path / "to be")), "validation", 2)
+    tokens, targets, scored, _ = windows(Text(file=str(tmp_path / "to be")), "validation", 2)
     assert tokens.tolist() == [[195, 196]]
     assert targets.tolist() == [[196, 197]]
-    tokens, targets, scored = windows(Text(file=str(tmp_path / "to be")), "test", 2)
+    tokens, targets, scored, _ = windows(Text(file=str(tmp_path / "to be")), "test", 2)
     assert tokens.tolist() == [[198 + 2 * i, 199 + 2 * i] for i in range(10)]
     assert targets.tolist() == [[199 + 2 * i, 200 + 2 * i] for i in range(10)]
     assert bool(scored.all())
@@ -67,7 +67,7 @@ def test_splits_are_nine_tenths_and_a_fiftieth_of_them(total):
 @pytest.mark.parametrize("size", [5, 64, 333])
 def test_held_out_windows_lie_end_to_end_and_score_every_byte_once(corpus, split, size):
     task = Text(file=str(corpus))
-    tokens, targets, _ = windows(task, split, size)
+    tokens, targets, *_ = windows(task, split, size)
     begin, end = span(TOTAL, split)
     content = np.frombuffer(corpus.read_bytes(), np.uint8)
     scored = len(tokens) * size
@@ -78,7 +78,7 @@ def test_held_out_windows_lie_end_to_end_and_score_every_byte_once(corpus, split
 
 def test_training_windows_stay_in_the_training_part_and_reach_its_ends(corpus):
     task, size = Text(file=str(corpus)), 1000
-    tokens, targets, _ = windows(task, "train", size, 4000)
+    tokens, targets, *_ = windows(task, "train", size, 4000)
     starts = places_of(tokens)
     _, end = span(TOTAL, "train")
     assert int(starts.min()) >= 0

@@ -6,9 +6,18 @@ from pathlib import Path
 from statewise.cli.console import console
 from statewise.cli.execution import Execution
 from statewise.cli.find_limit import find_limits
+from statewise.cli.text_parts import keep_text, text_parts
 from statewise.cli.watched import check_page, status_of
 from statewise.core.errors import UsageError
-from statewise.report import conclusions, limit_sentence, render, render_limits, summarise, write_page
+from statewise.report import (
+    conclusions,
+    limit_sentence,
+    render,
+    render_limits,
+    render_text,
+    summarise,
+    write_page,
+)
 from statewise.report.table import threshold_note
 from statewise.runs import Record
 from statewise.studies import Comparison, RunConfig
@@ -46,6 +55,9 @@ class Compare(Execution, Comparison):
         summary = summarise(records)
         out = console()
         out.print(render(summary, best_of_seeds=self.best_of_seeds))
+        for part in text_parts(summary, self.output):
+            out.print(render_text(part))
+            keep_text(part, self.output)
         if self.page:
             page = write_page(summary, self.output, best_of_seeds=self.best_of_seeds)
             out.print(f"Report: {page}\n", soft_wrap=True)

@@ -8,13 +8,15 @@ from tyro.conf import Positional
 
 from statewise.cli.console import console, printable
 from statewise.cli.execution import Keeping
-from statewise.cli.generate import continuation, room_after
+from statewise.cli.generate import room_after
 from statewise.cli.in_group import in_group
 from statewise.cli.watched import run_watched
 from statewise.core.durations import spoken
+from statewise.models.sampling import Sampling
 from statewise.report import render, summarise
 from statewise.runs import Record
 from statewise.studies import Comparison, SavedRun, load
+from statewise.studies.writing import writer_of
 from statewise.training import Group, Parallelism
 
 SAMPLE_LENGTH = 300
@@ -77,9 +79,11 @@ class Train(Keeping, Comparison):
         if record.config["task"]["name"] == "text":
             saved = load(folder)
             assert isinstance(saved, SavedRun)
-            length = min(SAMPLE_LENGTH, room_after(saved, SAMPLE_PROMPT))
+            length = min(SAMPLE_LENGTH, room_after(saved, len(SAMPLE_PROMPT)))
+            writer = writer_of(saved, Sampling(), seed=record.config["seed"])
+            writer.read([SAMPLE_PROMPT])
             begun = time.perf_counter()
-            text = "".join(continuation(saved, SAMPLE_PROMPT, length, temperature=1.0, seed=record.config["seed"]))
+            text = b"".join(writer.write(length)).decode(errors="replace")
             rate = length / (time.perf_counter() - begun)
             out.print(printable(text), markup=False, soft_wrap=True)
             out.print(f"\n{rate:,.0f} tokens/s in generation; continue with:")

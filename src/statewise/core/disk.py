@@ -4,6 +4,7 @@ A file is written under another name in the same folder, reaches the disk, and i
 """
 
 import errno
+import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,12 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         half.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's contents, in hex, read piece by piece."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def sync(path: Path) -> None:

@@ -23,7 +23,8 @@ class Progress:
 class Evaluated:
     """Emitted after every evaluation on a split. Loss in nats per scored token, accuracies in [0, 1].
 
-    Where tokens are vectors the loss is a squared error and there are no accuracies.
+    Where tokens are vectors the loss is a squared error and there are no accuracies. Where they spell text, there is
+    the loss in nats per byte beside.
     """
 
     step: int
@@ -33,6 +34,7 @@ class Evaluated:
     token_accuracy: float | None
     sequence_accuracy: float | None
     seconds: float
+    loss_per_byte: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

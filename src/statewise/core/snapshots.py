@@ -5,7 +5,9 @@
 Complex numbers are written as pairs of real ones: the format has no complex128.
 """
 
+import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -19,13 +21,23 @@ from statewise.core.state import S, State, map_state, named_leaves, spoken
 KEY = "statewise.state"
 
 
-def save_state(state: State, path: str | Path) -> None:
-    """Write a state to `path`: values, shapes and dtypes, and neither history nor device."""
+def save_state(state: State, path: str | Path, *, about: Mapping[str, str] | None = None) -> None:
+    """Write a state to `path`: values, shapes and dtypes, and neither history nor device.
+
+    about  texts by name, that `read_about` gives back
+    """
     tensors = {name: leaf.detach().cpu().resolve_conj().resolve_neg() for name, leaf in named_leaves(state)}
     dtypes = {name: dtype_name(leaf) for name, leaf in tensors.items()}
     # Copies: safetensors refuses tensors that share memory, as the parts of one projection may.
     plain = {name: as_real(leaf).clone(memory_format=torch.contiguous_format) for name, leaf in tensors.items()}
-    save_file(plain, path, metadata={KEY: json.dumps(dtypes)})
+    save_file(plain, path, metadata={**(about or {}), KEY: json.dumps(dtypes)})
+
+
+def read_about(path: str | Path) -> dict[str, str]:
+    """What `save_state` was told to write about a state. A file that is missing, damaged or not ours is a RunError."""
+    read(Path(path))
+    with safe_open(path, framework="pt") as file:
+        return {name: text for name, text in file.metadata().items() if name != KEY}
 
 
 def load_state(path: str | Path, like: S) -> S:
@@ -88,6 +100,18 @@ def read(path: Path) -> dict[str, Tensor]:
         name: torch.view_as_complex(tensor) if dtypes.get(name, "").startswith("complex") else tensor
         for name, tensor in tensors.items()
     }
+
+
+def digest_of_tensors(tensors: Mapping[str, Tensor], plain: str) -> str:
+    """SHA-256 of a text and of every tensor's name, dtype, shape and bytes, in hex."""
+    total = hashlib.sha256(plain.encode())
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        total.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        # A copy: one number of a wider tensor counts as contiguous, and keeps strides that no view of bytes takes.
+        own = tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+        total.update(own.reshape(-1).view(torch.uint8).numpy().data)
+    return total.hexdigest()
 
 
 def as_real(leaf: Tensor) -> Tensor:

@@ -58,6 +58,15 @@ class Backbone(nn.Module):
         state   from an earlier call, to continue; None starts anew
         reset   (B, T) bool, true where a new sequence starts
         """
+        x, after = self._features(tokens, state, reset)
+        return self.head(self.norm(x)), after
+
+    def advance(self, tokens: Tensor, state: ModelState | None = None, *, reset: Tensor | None = None) -> ModelState:
+        """The state after tokens (B, T, …), as `forward` gives it, without what the head says of each."""
+        return self._features(tokens, state, reset)[1]
+
+    def _features(self, tokens: Tensor, state: ModelState | None, reset: Tensor | None) -> tuple[Tensor, ModelState]:
+        """What comes out of the last block at every token, (B, T, D), and the state after the last."""
         self._check_tokens(tokens, ("batch", "time"))
         # Each block makes its own first state, in the dtype that it computes in: under mixed precision another one.
         before = repeat(None) if state is None else state.blocks
@@ -70,7 +79,7 @@ class Backbone(nn.Module):
         for block, its_state in zip(self._each_block(), before, strict=state is not None):
             x, after = block(x, its_state, reset=reset, first_value=first_value)
             states.append(after)
-        return self.head(self.norm(x)), ModelState(tuple(states), position)
+        return x, ModelState(tuple(states), position)
 
     def step(self, token: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
         """What the head says (B, …) after one more token (B, …), and the state after it."""

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from statewise.core.errors import UsageError
 from statewise.models.backbone import EMBEDDING_STD, Backbone, ModelState
 from statewise.models.config import ModelConfig
-from statewise.models.sampling import check_draws, draw
+from statewise.models.decoding import Decoder
+from statewise.models.sampling import Sampling
 
 
 class LanguageModel(Backbone):
@@ -39,7 +40,6 @@ class LanguageModel(Backbone):
         for table in filter(None, (embedding, self.places)):
             nn.init.normal_(table.weight, std=EMBEDDING_STD)
 
-    @torch.no_grad()
     def generate(
         self,
         prompt: Tensor,
@@ -49,6 +49,7 @@ class LanguageModel(Backbone):
         generator: torch.Generator | None = None,
         state: ModelState | None = None,
         reset: Tensor | None = None,
+        sampling: Sampling | None = None,
     ) -> Iterator[Tensor]:
         """Yield `length` tokens (B,) that continue `prompt` (B, T) int64, T at least 1, one by one.
 
@@ -57,16 +58,14 @@ class LanguageModel(Backbone):
         state        from an earlier call, which the prompt continues; None starts anew
         reset        (B, T) bool, true where a new sequence starts: for prompts of different lengths, left-padded,
                      `statewise.core.padding.left_padding_reset`
+        sampling     filters beside the temperature, and in its place; None draws from all tokens
         """
         if prompt.shape[1] == 0:
             raise UsageError("generate: the prompt is empty; it must hold at least one token")
-        check_draws("generate", temperature, generator)
-        logits, state = self(prompt, state, reset=reset)
-        logits = logits[:, -1]
-        for _ in range(length):
-            token = draw(logits, temperature, generator)
-            yield token
-            logits, state = self.step(token, state)
+        chosen = Sampling(temperature=temperature) if sampling is None else sampling
+        decoder = Decoder(self, sampling=chosen, generator=generator, state=state)
+        decoder.read(prompt, reset=reset)
+        yield from decoder.write(length)
 
     def _check_tokens(self, tokens: Tensor, axes: tuple[str, ...]) -> None:
         if tokens.ndim != len(axes) or tokens.dtype != torch.int64:

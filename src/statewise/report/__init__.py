@@ -7,6 +7,7 @@ from statewise.report.plots import Marker
 from statewise.report.study import StudyPart
 from statewise.report.summary import Row, Summary, summarise
 from statewise.report.table import conclusions, render
+from statewise.report.text import TextPart, Written, render_text, text_part
 from statewise.report.verdict import SOLVED_AT, Verdict, judge
 
 __all__ = [
@@ -16,14 +17,18 @@ __all__ = [
     "Row",
     "StudyPart",
     "Summary",
+    "TextPart",
     "Verdict",
+    "Written",
     "conclusions",
     "judge",
     "limit_sentence",
     "render",
     "render_capacity",
     "render_limits",
+    "render_text",
     "saturation",
     "summarise",
+    "text_part",
     "write_page",
 ]

@@ -30,6 +30,7 @@ class Row:
     best_accuracy       proved limit of token accuracy for that state; None where none is proved
     selection           the learning rates that were tried, and the one that was selected
     records             the runs that the means are over
+    loss_per_byte       in nats, where tokens spell text and records say it
     """
 
     task: Task
@@ -52,6 +53,7 @@ class Row:
     seconds: float
     wall_clock: bool
     records: tuple[Record, ...] = ()
+    loss_per_byte: Interval | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +118,7 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
     answers = [result.free.accuracy for result in results if result.free is not None]
     accuracies = answers or [number(result.sequence_accuracy) for result in results]
     accuracies = accuracies + [0.0 for record in records if record.status == "diverged"]
+    per_byte = [result.loss_per_byte for result in results if result.loss_per_byte is not None]
     facts, config = finished[0].facts, finished[0].config
     state_bits = results[0].state_bits
     recovered = [result.recovered_bits for result in results if result.recovered_bits is not None]
@@ -131,6 +134,7 @@ def row_of(task: Task, stack: str, size: int, records: Sequence[Record], selecti
         token_accuracy=interval([number(result.token_accuracy) for result in results], least=0, most=1),
         sequence_accuracy=interval([number(result.sequence_accuracy) for result in results], least=0, most=1),
         loss=interval([result.loss for result in results], least=0),
+        loss_per_byte=interval(per_byte, least=0) if per_byte else None,
         recovered=interval(recovered) if recovered else None,
         recovered_at_least=min(limits) if limits else None,
         state_bits=state_bits,

@@ -12,7 +12,8 @@ from statewise.report.interval import Interval
 from statewise.report.selection import Selection, mean_of, number
 from statewise.report.summary import Row, Summary, Untested
 from statewise.report.verdict import SOLVED_AT, percent
-from statewise.tasks import Task
+from statewise.tasks import PackedText, Task
+from statewise.tasks.packed_text import BYTES
 
 STYLES = {
     "solved": "green",
@@ -27,6 +28,8 @@ STYLES = {
 }
 LOSSES = {"nats": "nats per token", "squared error": "squared error"}
 """Names of the loss where it is what counts."""
+
+PER_BYTE = "nats per byte"
 
 BEST = "best of seeds %"
 NARROW = 9
@@ -61,7 +64,8 @@ def headings(task: Task, *, best_of_seeds: bool = False) -> list[str]:
     """Column titles: with a rule on symbols accuracy counts, else the loss."""
     best = [BEST] if best_of_seeds else []
     if task.measure != "accuracy":
-        return ["model", "size", LOSSES[task.measure], *(title.removesuffix(" %") for title in best),
+        return ["model", "size", LOSSES[task.measure], *([PER_BYTE] if in_other_tokens(task) else []),
+                *(title.removesuffix(" %") for title in best),
                 *(["token acc. %"] if task.measure == "nats" else []), "state bits", "train s"]  # fmt: skip
     answers = ["answer acc. %"] if task.step_by_step else []
     return [
@@ -89,8 +93,14 @@ def cells(line: Row | Untested, *, best_of_seeds: bool = False) -> list[str]:
         "train s": f"{line.seconds:.1f}",
     }
     texts |= dict.fromkeys(LOSSES.values(), spread(line.loss, 3))
+    texts[PER_BYTE] = "–" if line.loss_per_byte is None else spread(line.loss_per_byte, 3)
     texts |= dict.fromkeys((BEST, BEST.removesuffix(" %")), f"{best} (of {line.loss.count})")
     return [texts[title] for title in titles]
+
+
+def in_other_tokens(task: Task) -> bool:
+    """Whether a task is text in other tokens than bytes."""
+    return isinstance(task, PackedText) and task.tokenizer != BYTES
 
 
 def bits(number: float) -> str:
@@ -126,11 +136,22 @@ def title_of(task: Task, sizes: Sequence[int]) -> str:
     """
     identity = task.identity()
     fields = identity.get("task", identity).items()
-    settings = ", ".join(f"{key} {value}" for key, value in fields if key not in ("name", "sha256"))
+    settings = ", ".join(f"{key} {value}" for key, value in fields if shown_in_title(key, value))
     ends = (min(sizes), max(sizes)) if task.measure == "accuracy" and sizes else ()
     guesses = dict.fromkeys(percent(task.chance(size)) for size in ends)
     guess = f"chance {' to '.join(guesses)}" if guesses else ""
     return f"{task.title} ({'; '.join(filter(None, (settings, guess)))})"
+
+
+def shown_in_title(key: str, value: object) -> bool:
+    """Whether a field of a task's identity tells it from others: no digests, paths of code and options left alone.
+
+    >>> shown_in_title("file", None), shown_in_title("separator", None), shown_in_title("tokenizer_sha256", "7f…")
+    (True, False, False)
+    """
+    if key in ("name", "class", "cache") or key.endswith("sha256"):
+        return False
+    return key == "file" or (value is not None and value != [])
 
 
 def share(value: Interval) -> str:
@@ -241,7 +262,8 @@ def sentence(task: Task, stack: str, lines: Sequence[Row | Untested]) -> str:
         return f"{where} is untested: no run finished."
     if task.measure != "accuracy":
         best = min(rows, key=lambda row: row.loss.mean)
-        return f"{where} reaches {best.loss.mean:.3f} {LOSSES[task.measure]} at size {best.size}."
+        per_byte = f", {best.loss_per_byte.mean:.3f} {PER_BYTE}" if best.loss_per_byte and in_other_tokens(task) else ""
+        return f"{where} reaches {best.loss.mean:.3f} {LOSSES[task.measure]}{per_byte} at size {best.size}."
     sizes = {kind: [row for row in rows if row.verdict.kind == kind] for kind in STYLES}
     parts = [f"{where} solves {sizes_of(sizes['solved'])}" if sizes["solved"] else f"{where} solves no size"]
     if sizes["partly"]:

@@ -1,7 +1,7 @@
 """A run that is going on: its hidden folder, and how that becomes a run.
 
     runs/.partial-<name>/       one process at a time; what a killed one left is taken up by the next
-        config.json  events.jsonl  model.safetensors  record.json
+        config.json  events.jsonl  model.safetensors  tokenizer.json  record.json
         checkpoint/             the state of training, last and last but one; gone when the run has ended
         lock                    held by the process that is at it
         reserve                 a little space, given back to write down that there was no more
@@ -31,6 +31,7 @@ from statewise.runs.on_disk import (
     EVENTS,
     MODEL,
     RECORD,
+    TOKENIZER,
     find_record,
     read_record,
     set_aside,
@@ -138,6 +139,11 @@ class RunFolder:
     def model(self) -> Path:
         """Where the weights go."""
         return self.partial / MODEL
+
+    @property
+    def tokenizer(self) -> Path:
+        """Where the tokenizer goes, of a text that has one."""
+        return self.partial / TOKENIZER
 
     @property
     def checkpoint(self) -> Path:

@@ -45,12 +45,13 @@ def title_of_run(config: dict[str, Any]) -> str:
 class Validation:
     """Scores on the validation split, to select by: nothing that is selected by them is reported from them.
 
-    Accuracies are None where tokens are vectors.
+    Accuracies are None where tokens are vectors, and so is the loss per byte unless they spell text.
     """
 
     loss: float
     token_accuracy: float | None
     sequence_accuracy: float | None
+    loss_per_byte: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,7 @@ class Result:
     counter_bits        position counters
     validation          the same model at the same size on the validation split
     recovered_bits      mean bits read back out of the state; None where the meter does not apply
+    loss_per_byte       in nats, where tokens spell text; None elsewhere, and in records older than it
     recovered_at_least  its lower confidence limit
     free                what the model does on its own; None where the task is answered at once
     """
@@ -115,6 +117,7 @@ class Result:
     recovered_bits: float | None = None
     recovered_at_least: float | None = None
     free: FreeRunning | None = None
+    loss_per_byte: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,12 @@ from statewise.constructions import build
 from statewise.core.dotted import is_dotted
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError, pick
+from statewise.mixers import find_mixer
 from statewise.models import ModelConfig, parse_stack
 from statewise.search import ANSWERS
 from statewise.studies.constructed import constructions_for, initial_of
+from statewise.studies.corpus_options import CorpusOptions
+from statewise.studies.equal_parameters import at_parameters, count_parameters
 from statewise.studies.presets import PRESETS, Preset, of_ones_own
 from statewise.studies.run_config import EvaluationConfig, Initial, RunConfig
 from statewise.tasks import (
@@ -35,7 +38,7 @@ FREE_EXAMPLES = 256
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class Comparison(CorpusOptions):
     """Models on tasks, with seeds. None means the task's preset (`statewise.studies.PRESETS`)."""
 
     tasks: Positional[tuple[str, ...]] = ("index-lookup", "parity")
@@ -58,6 +61,9 @@ class Comparison:
     """Channels between blocks."""
     depth: int | None = None
     """How many times each stack is repeated."""
+    parameters: int | None = None
+    """Parameters of every model, in place of width: each gets the width at which it comes nearest. Models that are
+    compared on text get as many as the first has at the preset's width, and equally many layers."""
     expansion: int | None = None
     """Inner width of mixers that have one as a multiple of the width; default each mixer's own."""
     conv: int | None = None
@@ -76,8 +82,6 @@ class Comparison:
     counting. Models then train on whole traces and are run freely: from the prompt alone, with real searches."""
     settings: tuple[str, ...] = ()
     """Settings of the task as name=value, as in alphabet=16 queries=4; with a single task."""
-    file: str | None = None
-    """Corpus of the task text; without it, the sources of Python's standard library."""
     constructed: bool = False
     """List beside the models every construction that solves the task, as it is: what training leaves on the table."""
     init: str | None = None
@@ -100,12 +104,18 @@ class Comparison:
                 raise UsageError(f"compare: there are no {kind}; name at least one")
             if len(set(asked)) != len(asked):
                 raise UsageError(f"compare: {kind} are named twice in {' '.join(map(str, asked))}")
-        if self.file is not None and "text" not in self.tasks:
-            raise UsageError(f"compare: file is {self.file}, which only the task text reads; add text to the tasks")
+        if "text" not in self.tasks:
+            for option, value in self.corpus_settings().items():
+                said = " ".join(value) if isinstance(value, tuple) else value
+                raise UsageError(f"compare: {option} is {said}, which only the task text reads; add text to the tasks")
         if self.settings and len(self.tasks) > 1:
             raise UsageError(f"compare: settings go with a single task, and there are {len(self.tasks)}")
         if self.steps == 0 and self.init is None:
             raise UsageError("compare: steps is 0, which trains nothing; it must be at least 1, unless init is named")
+        if self.parameters is not None and (self.width is not None or self.init is not None):
+            raise UsageError(
+                f"compare: parameters is {self.parameters}, which decides the width; it goes without width and init"
+            )
         if self.init is None and (self.noise or self.rounding):
             raise UsageError(
                 f"compare: noise is {self.noise} and rounding is {self.rounding}, which go on the weights of init, and "
@@ -170,17 +180,38 @@ class Comparison:
         ]
 
     def _task(self, preset: Preset) -> Task:
-        task = configure(Text(file=self.file) if isinstance(preset.task, Text) else preset.task, self.settings)
+        text = isinstance(preset.task, Text)
+        task = self.text(chosen(self.batch_size, preset.batch_size)) if text else preset.task
+        task = configure(task, self.settings)
+        if task.num_streams():
+            require_carried(self.models, chosen(self.positions, preset.positions))
         return task if self.answer == DIRECT else ANSWERS[self.answer](task)
 
     def _model(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
-        positions = chosen(self.positions, preset.positions)
+        config = self._at_width(preset, task, stack, largest)
+        if self.parameters is not None:
+            return at_parameters(config, self.parameters)
+        if self._matches(preset):
+            first = self._at_width(preset, task, self.models[0], largest)
+            return at_parameters(config, count_parameters(first)) if config != first else first
+        return config
+
+    def _matches(self, preset: Preset) -> bool:
+        """Whether models are made equally large, since nobody says how large."""
+        return preset.equal_parameters and len(self.models) > 1 and self.width is None and self.depth is None
+
+    def _at_width(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
+        layers = parse_stack(stack)
+        attends = not all(find_mixer(name).recurrent for name in layers)
+        at_preset = preset.attention_positions if attends and preset.attention_positions else preset.positions
+        positions = chosen(self.positions, at_preset)
+        depth = max(1, preset.depth // len(layers)) if self._matches(preset) else preset.depth
         return ModelConfig(
             vocabulary=task.vocabulary(largest),
             channels=task.channels if isinstance(task, VectorTask) else None,
             width=chosen(self.width, preset.width),
             stack=stack,
-            depth=chosen(self.depth, preset.depth),
+            depth=chosen(self.depth, depth),
             positions=positions,
             max_length=task.length(largest) if positions == "learned" else None,
             expansion=chosen(self.expansion, preset.expansion),
@@ -200,6 +231,17 @@ class Comparison:
             precision=self.precision,
             evaluate_every=preset.evaluate_every,
             solved_at=preset.solved_at,
+        )
+
+
+def require_carried(stacks: tuple[str, ...], positions: str) -> None:
+    """Raise a UsageError for a model whose state cannot be carried through a whole corpus."""
+    growing = [stack for stack in stacks if not all(find_mixer(name).recurrent for name in parse_stack(stack))]
+    if growing or positions == "learned":
+        which = f"the state of {growing[0]} grows with every token" if growing else "learned positions come to an end"
+        raise UsageError(
+            f"compare: carry_state carries a state through the whole corpus, and {which}; leave it out, or take "
+            "recurrent layers alone, without learned positions"
         )
 
 

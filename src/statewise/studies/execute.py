@@ -22,7 +22,8 @@ from statewise.studies.environment import environment, watch_memory
 from statewise.studies.keeper import RunKeeper
 from statewise.studies.run_config import ROUNDINGS, RunConfig
 from statewise.studies.threads import threads
-from statewise.tasks import IndexLookup, Task, from_identity
+from statewise.tasks import IndexLookup, PackedText, Task, from_identity
+from statewise.tasks.packed_text import BYTES
 from statewise.training import Group, Outcome, evaluate, train
 from statewise.training.group import ALONE
 
@@ -82,6 +83,8 @@ def carry_out(
         with seeded(child_seed(config.seed, "measuring")):
             results = tuple(measure_all(model, task, config))
         save_model(model, folder.model)
+        if isinstance(task, PackedText) and task.tokenizer != BYTES:
+            folder.tokenizer.write_text(task.byte_pairs().text, encoding="utf-8")
     record = Record(
         config=folder.config,
         status=outcome.status,
@@ -146,7 +149,9 @@ def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Re
             loss=validation.loss,
             token_accuracy=validation.token_accuracy,
             sequence_accuracy=validation.sequence_accuracy,
+            loss_per_byte=validation.loss_per_byte,
         ),
+        loss_per_byte=score.loss_per_byte,
     )
     if isinstance(task, Traced) and isinstance(model, LanguageModel):
         return replace(result, free=measure_freely(model, task, config, size))

@@ -38,7 +38,9 @@ from statewise.tasks import (
 class Preset:
     """Defaults of a comparison on one task; every field can be overridden.
 
-    train_sizes  sizes trained on; None is the sizes that are evaluated
+    train_sizes          sizes trained on; None is the sizes that are evaluated
+    attention_positions  in place of `positions` for stacks with attention; None is the same for all
+    equal_parameters     models that are compared get widths at which they have equally many parameters
     """
 
     task: Task
@@ -50,6 +52,8 @@ class Preset:
     conv: int = 0
     feed_forward: int = 4
     positions: str = "none"
+    attention_positions: str | None = None
+    equal_parameters: bool = False
     norm: str = "rms"
     steps: int = 400
     batch_size: int = 32
@@ -143,6 +147,8 @@ PRESETS: dict[str, Preset] = {
         expansion=2,
         conv=4,
         feed_forward=2,
+        attention_positions="rope",
+        equal_parameters=True,
         steps=2000,
         batch_size=4,
         learning_rate=1e-2,

@@ -8,17 +8,22 @@ from statewise.constructions.saved import CONSTRUCTION
 from statewise.core.errors import RunError, UsageError
 from statewise.models import LanguageModel, VectorModel, load_model
 from statewise.runs import Record, read_record
-from statewise.runs.on_disk import MODEL, RECORD
+from statewise.runs.on_disk import MODEL, RECORD, TOKENIZER
 from statewise.studies.run_config import RunConfig
+from statewise.tasks.tokens import BytePairs, ByteTokens, Tokens
 
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run folder opened: what was asked, what came out, and the trained model."""
+    """A run folder opened: what was asked, what came out, and the trained model.
+
+    tokens  what spells the text that the model was trained on; None for other tasks
+    """
 
     config: RunConfig
     record: Record
     model: LanguageModel | VectorModel
+    tokens: Tokens | None = None
 
 
 def load(path: str | Path) -> SavedRun | Construction | LanguageModel | VectorModel:
@@ -44,4 +49,26 @@ def load(path: str | Path) -> SavedRun | Construction | LanguageModel | VectorMo
     if record.status != "finished":
         raise RunError(f"{path} is a run that {record.status}, so it has no model: {record.because}")
     config = RunConfig.from_plain(record.config, where=str(path / RECORD))
-    return SavedRun(config, record, load_model(path / MODEL))
+    return SavedRun(config, record, load_model(path / MODEL), tokens_of(path, config))
+
+
+def tokens_of(folder: Path, config: RunConfig) -> Tokens | None:
+    """What spells the text of a run; None where its task is none.
+
+    A tokenizer.json that is missing, or that is another than the model was trained with, is a RunError.
+    """
+    if config.task["name"] != "text":
+        return None
+    wanted = config.task.get("tokenizer_sha256")
+    if wanted is None:
+        return ByteTokens()
+    path = folder / TOKENIZER
+    if not path.exists():
+        raise RunError(f"{folder} holds no {TOKENIZER}, which its model reads text with")
+    tokens = BytePairs.from_file(path)
+    if tokens.sha256 != wanted or tokens.vocabulary != config.model.vocabulary:
+        raise RunError(
+            f"{path} is another tokenizer than the model was trained with: {tokens.vocabulary} tokens, SHA-256 "
+            f"{tokens.sha256[:12]}…; needed are {config.model.vocabulary}, {wanted[:12]}…"
+        )
+    return tokens

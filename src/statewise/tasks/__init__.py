@@ -31,6 +31,7 @@ from statewise.tasks.mqar import MQAR
 from statewise.tasks.nearest_neighbour import NearestNeighbour
 from statewise.tasks.noisy_recall import NoisyRecall
 from statewise.tasks.own_rule import require_own_rule
+from statewise.tasks.packed_text import PackedText, text_of
 from statewise.tasks.parity import Parity
 from statewise.tasks.permutations import Permutations
 from statewise.tasks.registry import import_task
@@ -66,6 +67,7 @@ __all__ = [
     "ModularArithmetic",
     "NearestNeighbour",
     "NoisyRecall",
+    "PackedText",
     "Parity",
     "Permutations",
     "SelectiveCopying",
@@ -76,6 +78,7 @@ __all__ = [
     "from_identity",
     "import_task",
     "require_own_rule",
+    "text_of",
 ]
 
 TASKS: dict[str, type[Task]] = {

@@ -4,7 +4,7 @@ B examples, T tokens, n the size. Data are a pure function of (task, split, seed
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, NamedTuple, final
 
 import torch
@@ -30,11 +30,28 @@ class Batch(NamedTuple):
     tokens   (B, T) int64
     targets  (B, T) int64, UNSCORED where nothing is asked
     scored   (B, T) bool
+    reset    (B, T) bool, true where another sequence begins, of which a state from before must know nothing; None where
+             each row is one sequence
     """
 
     tokens: Tensor
     targets: Tensor
     scored: Tensor
+    reset: Tensor | None = None
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> "Batch":
+        """The batch with `function` applied to each of its tensors.
+
+        >>> score_last(torch.zeros(3, 4), torch.zeros(3, 1)).map(lambda part: part[:2]).tokens.shape
+        torch.Size([2, 4])
+        """
+        return Batch(*(None if part is None else function(part) for part in self))  # type: ignore[arg-type]
+
+    @staticmethod
+    def joined(batches: Sequence["Batch"]) -> "Batch":
+        """The rows of some batches of one size and task, one after the other."""
+        parts = zip(*batches, strict=True)
+        return Batch(*(None if part[0] is None else torch.cat(part) for part in parts))  # type: ignore[arg-type]
 
 
 class Task(ABC):
@@ -112,6 +129,17 @@ class Task(ABC):
 
     def num_examples(self, split: str, size: int) -> int | None:
         """How many examples a split has; None where they can be drawn without end."""
+        return None
+
+    def num_streams(self) -> int:
+        """In how many streams training examples follow each other: number i goes on where number i - streams ended.
+
+        The state is then carried from one step of training to the next. 0: each begins for itself.
+        """
+        return 0
+
+    def num_bytes(self, batch: Batch) -> int | None:
+        """How many bytes of text the scored targets stand for; None where tokens do not spell text."""
         return None
 
     @final

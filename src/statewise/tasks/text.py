@@ -6,6 +6,8 @@
 The first 90 % of the file are for training, the last 10 % for the report; the last fiftieth of the training
 part is held out for validation. Training windows start anywhere; validation and test windows lie end to end,
 so that an evaluation over all of them scores every byte once.
+
+A large file is mapped rather than read, so that it may be larger than memory.
 """
 
 import hashlib
@@ -21,11 +23,17 @@ import torch
 from torch import Tensor
 
 from statewise.core.config import digest
+from statewise.core.disk import sha256_of
 from statewise.core.errors import UsageError
 from statewise.core.random import Words, integers
 from statewise.tasks.task import Batch, Measure, Task
+from statewise.tasks.tokens import ByteTokens, Ids, Tokens
 
 Bytes = np.ndarray[tuple[int], np.dtype[np.uint8]]
+Places = np.ndarray[tuple[int, int], np.dtype[np.int64]]
+
+MAPPED_FROM = 2**26
+"""Bytes from which on a file is mapped. A smaller one is read, so that whoever writes to it disturbs no run."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +49,7 @@ class Text(Task):
 
     name: ClassVar[str] = "text"
     measure: ClassVar[Measure] = "nats"
+    unit: ClassVar[str] = "byte"
     file: str | None = None
     sha256: str | None = None
 
@@ -73,10 +82,10 @@ class Text(Task):
         Task.check_size(self, size)
         total = len(self._contents())
         for split in ("train", "validation", "test"):
-            begin, end = span(total, split)
+            begin, end = self.span(split)
             if end - begin <= size:
                 raise UsageError(
-                    f"text: {self.file or 'the standard library'} holds {total} bytes, {end - begin} of them for "
+                    f"text: {self._where()} holds {total} {self.unit}s, {end - begin} of them for "
                     f"{split}; one window of size {size} needs {size + 1}: take a longer file or a smaller size"
                 )
 
@@ -84,19 +93,17 @@ class Text(Task):
         """The windows that lie end to end in a split; training windows start anywhere."""
         if split == "train":
             return None
-        begin, end = span(len(self._contents()), split)
+        begin, end = self.span(split)
         return (end - begin - 1) // size
+
+    def num_bytes(self, batch: Batch) -> int:
+        """A byte for each target that is scored."""
+        return int(batch.scored.sum())
 
     def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
         """Windows at random starts for training, and numbers `start …` in file order for the other splits."""
-        corpus = self._contents()
-        begin, end = span(len(corpus), split)
-        if split == "train":
-            starts = begin + integers(words, end - begin - size)
-        else:
-            self._check_windows(split, size, start + len(words))
-            starts = begin + size * (start + np.arange(len(words))[:, None])
-        windows = torch.from_numpy(corpus[starts + np.arange(size + 1)].astype(np.int64))
+        places = self._places(words, size, split=split, start=start)
+        windows = torch.from_numpy(self._contents()[places + np.arange(size + 1)].astype(np.int64))
         tokens, targets = windows[:, :-1].clone(), windows[:, 1:].clone()
         return Batch(tokens, targets, torch.ones_like(targets, dtype=torch.bool))
 
@@ -116,15 +123,37 @@ class Text(Task):
         """Any bytes."""
         return bool(((tokens >= 0) & (tokens < 256)).all())
 
-    def _contents(self) -> Bytes:
+    def _where(self) -> str:
+        return self.file or "the standard library"
+
+    def tokens(self) -> Tokens:
+        """What spells the text."""
+        return ByteTokens()
+
+    def span(self, split: str) -> tuple[int, int]:
+        """First token and end of a split."""
+        return span(len(self._contents()), split)
+
+    def _places(self, words: Words, size: int, *, split: str, start: int) -> Places:
+        """Where windows begin, (B, 1)."""
+        begin, end = self.span(split)
+        if split == "train":
+            return begin + integers(words, end - begin - size)
+        self._check_windows(split, size, start + len(words))
+        return begin + size * (start + np.arange(len(words))[:, None])
+
+    def _contents(self) -> Ids:
         content, found = read_corpus(self.file)
+        self._check_contents(found)
+        return content
+
+    def _check_contents(self, found: str) -> None:
         if self.sha256 not in (None, found):
             raise UsageError(
-                f"text: {self.file or 'the standard library'} is not what was planned: its SHA-256 is {found[:12]}…, "
-                f"planned was {self.sha256[:12]}…; put the old contents back, or give the same command again to plan "
-                "with those that are there now"
+                f"text: {self._where()} is not what was planned: its SHA-256 is {found[:12]}…, planned was "
+                f"{str(self.sha256)[:12]}…; put the old contents back, or give the same command again to plan with "
+                "those that are there now"
             )
-        return content
 
     def _check_windows(self, split: str, size: int, asked: int) -> None:
         available = self.num_examples(split, size)
@@ -153,7 +182,10 @@ class Corpus(NamedTuple):
 
 
 def read_corpus(file: str | None) -> Corpus:
-    """A file, or the standard library's sources. Kept in memory, and read again when the file was written since."""
+    """A file, or the standard library's sources. Kept in memory, and read again when the file was written since.
+
+    One of MAPPED_FROM bytes or more is mapped into memory, and its digest made piece by piece.
+    """
     if file is None:
         return _read(None, ())
     path = Path(file)
@@ -178,6 +210,8 @@ def _read(file: str | None, stamp: tuple[int, ...]) -> Corpus:
         content = b"".join(path.read_bytes() for path in sorted(root.glob("*.py")))
     else:
         try:
+            if stamp[0] >= MAPPED_FROM:
+                return Corpus(np.asarray(np.memmap(file, np.uint8, mode="r")), sha256_of(Path(file)))
             content = Path(file).read_bytes()
         except OSError as error:
             raise UsageError(f"text: {file} cannot be read: {error.strerror}") from None

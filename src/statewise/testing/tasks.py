@@ -103,7 +103,8 @@ def global_states() -> dict[str, str]:
 def assert_same(name: str, one: Batch, other: Batch) -> None:
     """Raise unless two batches hold the same numbers."""
     for part, left, right in zip(Batch._fields, one, other, strict=True):
-        assert torch.equal(left, right), f"{name}: {part} differ"
+        same = left is right is None or (left is not None and right is not None and torch.equal(left, right))
+        assert same, f"{name}: {part} differ"
 
 
 def is_a_frozen_dataclass_with_a_name(task: Task, sizes: Sequence[int]) -> None:
@@ -120,7 +121,7 @@ def is_a_frozen_dataclass_with_a_name(task: Task, sizes: Sequence[int]) -> None:
 
 
 def batches_have_their_shapes(task: Task, sizes: Sequence[int]) -> None:
-    """tokens and targets (B, T) int64, scored (B, T) bool, T = length(size); none is a view of another.
+    """tokens and targets (B, T) int64, scored and reset (B, T) bool, T = length(size); none is a view of another.
 
     Vectors are (B, T, C) and (B, T, O) float32.
     """
@@ -128,13 +129,14 @@ def batches_have_their_shapes(task: Task, sizes: Sequence[int]) -> None:
     per_token = [(channels,) for channels in task.channels] if isinstance(task, VectorTask) else [(), ()]
     for name, size, batch in batches(task, sizes):
         shape = (len(batch.tokens), task.length(size))
-        kinds = zip(Batch._fields, batch, (number, number, torch.bool), (*per_token, ()), strict=True)
+        parts = [part for part in batch if part is not None]
+        kinds = zip(Batch._fields, parts, (number, number, torch.bool, torch.bool), (*per_token, (), ()), strict=False)
         for part, tensor, dtype, own in kinds:
             found = f"{name}: {part} {tuple(tensor.shape)} {tensor.dtype}"
             assert tensor.dtype == dtype, f"{found}, expected {dtype}"
             assert tuple(tensor.shape) == (*shape, *own), f"{found}, expected {(*shape, *own)}"
-        places = {tensor.untyped_storage().data_ptr() for tensor in batch if tensor.numel()}
-        assert len(places) in (0, 3), f"{name}: tokens, targets and scored share memory"
+        places = {tensor.untyped_storage().data_ptr() for tensor in parts if tensor.numel()}
+        assert len(places) in (0, len(parts)), f"{name}: tokens, targets and scored share memory"
 
 
 def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
@@ -142,7 +144,9 @@ def ids_are_below_the_vocabulary(task: Task, sizes: Sequence[int]) -> None:
     for name, size, batch in batches(task, sizes):
         if isinstance(task, VectorTask):
             assert task.vocabulary(size) == 0, f"size {size}: vectors have a vocabulary of {task.vocabulary(size)}"
-            assert all(bool(part.isfinite().all()) for part in batch[:2]), f"{name}: a number is not finite"
+            assert all(bool(part.isfinite().all()) for part in (batch.tokens, batch.targets)), (
+                f"{name}: a number is not finite"
+            )
             continue
         vocabulary = task.vocabulary(size)
         for part, ids in (("token", batch.tokens.flatten()), ("scored target", batch.targets[batch.scored])):
@@ -180,14 +184,14 @@ def the_rule_reads_tokens_alone(task: Task, sizes: Sequence[int]) -> None:
     """`solve` looks neither at targets and scored nor at other examples, and writes to nothing it is given."""
     for size in sizes if task.measure != "nats" else ():
         batch = drawn(task, "train", size)
-        kept = Batch(*(part.clone() for part in batch))
+        kept = batch.map(torch.clone)
         answers = task.solve(batch).clone()
         assert_same(f"size {size}, after solve", batch, kept)
         for scored in (batch.scored, ~batch.scored):
             scrambled = Batch(batch.tokens, batch.targets + 1, scored)
             again = task.agree(task.solve(scrambled), answers)
             assert bool(again.all()), f"size {size}: solve looks at targets or scored"
-        alone = task.agree(task.solve(Batch(*(part[:1] for part in batch))), answers[:1])
+        alone = task.agree(task.solve(batch.map(lambda part: part[:1])), answers[:1])
         assert bool(alone.all()), f"size {size}: solve looks at other examples"
 
 
@@ -249,7 +253,7 @@ def examples_are_a_function_of_their_index(task: Task, sizes: Sequence[int]) -> 
             for pieces in ([(i, i + 1) for i in reversed(range(count))], [(count // 3, count), (0, count // 3)]):
                 with seeded(len(pieces)):
                     parts = {a: drawn(task, split, size, start=a, count=b - a) for a, b in pieces if a < b}
-                joined = Batch(*map(torch.cat, zip(*(parts[a] for a in sorted(parts)), strict=True)))
+                joined = Batch.joined([parts[a] for a in sorted(parts)])
                 assert_same(f"{split}, size {size}, in pieces", joined, whole)
 
 

@@ -3,6 +3,7 @@
     model.<name>            weights and buffers
     optimizer.<name>.<key>  what the optimizer keeps for each parameter
     generator.<device>      torch's random numbers (dropout, in a mixer of one's own)
+    carried.<name>          the state that the next step goes on from, where training carries one
     place                   steps, tokens, seconds, recent losses, and how it ended if it did
 
 Data are a function of (task, split, seed, step), and the learning rate one of step or seconds: both follow the place.
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from statewise.core.errors import RunError
+from statewise.training.carried import Carried
 
 SMOOTHED_STEPS = 20
 """Steps over which the reported loss is averaged, and over which it must be absurd to count as diverged."""
@@ -94,18 +96,24 @@ class KeepNothing:
         """Let go of it."""
 
 
-def capture(model: nn.Module, optimizer: torch.optim.Optimizer, place: Place) -> Checkpoint:
+def capture(
+    model: nn.Module, optimizer: torch.optim.Optimizer, place: Place, carried: Carried | None = None
+) -> Checkpoint:
     """The training as it stands. Tensors are the live ones: to be written before the next step."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     names, state = parameter_names(model, optimizer), optimizer.state_dict()["state"]
     for number, kept in state.items():
         tensors |= {f"optimizer.{names[number]}.{key}": tensor for key, tensor in kept.items()}
     tensors |= {f"generator.{device}": numbers for device, numbers in generators(model).items()}
+    if carried is not None:
+        tensors |= {f"carried.{name}": tensor for name, tensor in carried.tensors().items()}
     return Checkpoint(tensors, {"place": {**asdict(place), "recent": list(place.recent)}})
 
 
-def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer) -> Place:
-    """Put model, optimizer and generators back as they were, and return the place. Tensors are copied.
+def restore(
+    checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimizer, carried: Carried | None = None
+) -> Place:
+    """Put model, optimizer, generators and what is carried back as they were, and return the place. Tensors are copied.
 
     A checkpoint of another model is a RunError.
     """
@@ -121,14 +129,16 @@ def restore(checkpoint: Checkpoint, model: nn.Module, optimizer: torch.optim.Opt
         raise RunError(f"the checkpoint of step {place.step} is not of this model: {why}") from None
     for device, numbers in part(checkpoint, "generator.").items():
         set_generator(device, numbers)
+    if carried is not None:
+        carried.restore(part(checkpoint, "carried."))
     place.recent = deque(place.recent, maxlen=SMOOTHED_STEPS)
     return place
 
 
-def resume(keeper: Keeper, model: nn.Module, optimizer: torch.optim.Optimizer) -> Place:
+def resume(keeper: Keeper, model: nn.Module, optimizer: torch.optim.Optimizer, carried: Carried | None = None) -> Place:
     """Where a training goes on: at its latest checkpoint, which is put back, or at the beginning."""
     checkpoint = keeper.load()
-    return Place() if checkpoint is None else restore(checkpoint, model, optimizer)
+    return Place() if checkpoint is None else restore(checkpoint, model, optimizer, carried)
 
 
 def part(checkpoint: Checkpoint, prefix: str) -> dict[str, Tensor]:

@@ -6,7 +6,6 @@
 A file with one bit wrong is told by its digest, and the one before it is used.
 """
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -14,10 +13,11 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, uint8
+from torch import Tensor
 
 from statewise.core.disk import HALF_WRITTEN, write_whole
 from statewise.core.errors import RunError
+from statewise.core.snapshots import digest_of_tensors
 from statewise.training.checkpoint import Checkpoint
 
 KEY, DIGEST = "statewise.checkpoint", "sha256"
@@ -85,7 +85,7 @@ def write_checkpoint(checkpoint: Checkpoint, path: Path) -> None:
     """One file, with its digest inside."""
     plain = json.dumps({**checkpoint.plain, "format": FORMAT}, sort_keys=True)
     tensors = unshared(checkpoint.tensors)
-    save_file(tensors, path, metadata={KEY: plain, DIGEST: digest_of(tensors, plain)})
+    save_file(tensors, path, metadata={KEY: plain, DIGEST: digest_of_tensors(tensors, plain)})
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -96,22 +96,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         raise RunError(f"checkpoint {path} is damaged: {error}") from None
-    if KEY not in metadata or metadata.get(DIGEST) != digest_of(tensors, metadata[KEY]):
+    if KEY not in metadata or metadata.get(DIGEST) != digest_of_tensors(tensors, metadata[KEY]):
         raise RunError(f"checkpoint {path} is damaged: its contents do not have its digest")
     plain = json.loads(metadata[KEY])
     if plain.pop("format") != FORMAT:
         raise RunError(f"checkpoint {path} is of another version of statewise")
     return Checkpoint(tensors, plain)
-
-
-def digest_of(tensors: dict[str, Tensor], plain: str) -> str:
-    """SHA-256 of the plain data and of every tensor's name, dtype, shape and bytes."""
-    total = hashlib.sha256(plain.encode())
-    for name in sorted(tensors):
-        tensor = tensors[name]
-        total.update(f"\n{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        total.update(tensor.contiguous().reshape(-1).view(uint8).numpy().data)
-    return total.hexdigest()
 
 
 def unshared(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

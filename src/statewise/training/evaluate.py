@@ -1,7 +1,7 @@
 """How well a model does on a split: its loss and, where tokens have ids, accuracy per token and per sequence."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,22 +20,32 @@ TOKENS_AT_ONCE = 2**14
 class Score:
     """Loss per scored token, in nats or, where tokens are vectors, as squared error per channel.
 
-    Accuracy per scored token, and per sequence (all its scored tokens right); None where tokens are vectors.
+    Accuracy per scored token, and per sequence (all its scored tokens right); None where tokens are vectors. The loss
+    per byte where tokens spell text.
     """
 
     loss: float
     token_accuracy: float | None
     sequence_accuracy: float | None
     sequences: int
+    loss_per_byte: float | None = None
 
 
 class Tally(NamedTuple):
-    """Sums over a batch: scored tokens, their loss, those that are right, and sequences that are."""
+    """Sums over a batch: scored tokens, their loss, those that are right, sequences that are, and bytes of text."""
 
     scored: float
     loss: float
     right: float
     whole: float
+    num_bytes: float = 0
+
+
+def read(module: nn.Module, batch: Batch, state: Any = None) -> tuple[Tensor, Any]:
+    """What a module says at every token of a batch, and the state after it; `state` is what the batch goes on from."""
+    options = {"state": state, "reset": batch.reset}
+    outputs, after = module(batch.tokens, **{name: value for name, value in options.items() if value is not None})
+    return outputs, after
 
 
 def loss_of(outputs: Tensor, batch: Batch, *, reduction: str = "mean") -> Tensor:
@@ -80,10 +90,10 @@ def evaluate(
         for start in range(0, count, batch_size)
     ]
     model.train(was_training)
-    scored, loss, right, whole = group.total(*map(sum, zip(*tallies, strict=True)))
+    scored, loss, right, whole, num_bytes = group.total(*map(sum, zip(*tallies, strict=True)))
     if task.measure == "squared error":
         return Score(loss / scored, None, None, count)
-    return Score(loss / scored, right / scored, whole / count, count)
+    return Score(loss / scored, right / scored, whole / count, count, loss / num_bytes if num_bytes else None)
 
 
 def tally_share(
@@ -94,13 +104,14 @@ def tally_share(
     One without rows reads a row all the same: where parameters are sharded, the others could not go on without it.
     """
     first, rows = group.rows(start, count)
-    tallied = tally(model, task.examples(split, seed=seed, start=first, count=max(1, rows), size=size))
+    batch = task.examples(split, seed=seed, start=first, count=max(1, rows), size=size)
+    tallied = tally(model, batch)._replace(num_bytes=task.num_bytes(batch) or 0)
     return tallied if rows else Tally(0, 0, 0, 0)
 
 
 def tally(model: nn.Module, batch: Batch) -> Tally:
     """What the model does on one batch; nothing is right or wrong where answers are vectors."""
-    outputs, _ = model(batch.tokens)
+    outputs, _ = read(model, batch)
     scored, loss = batch.scored.sum().item(), loss_of(outputs, batch, reduction="sum").item()
     if batch.targets.is_floating_point():
         return Tally(scored, loss, 0, 0)

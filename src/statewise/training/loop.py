@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +15,11 @@ from statewise.core.events import Evaluated, Finished, Progress, Sink, Tee
 from statewise.core.random import child_seed, seeded
 from statewise.models import Backbone
 from statewise.tasks import Batch, Task
+from statewise.training.carried import Carried, carry
 from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
 from statewise.training.config import TrainingConfig
 from statewise.training.division import Divided, divide, synchronised
-from statewise.training.evaluate import evaluate, loss_of
+from statewise.training.evaluate import evaluate, loss_of, read
 from statewise.training.group import ALONE, Group
 from statewise.training.group_keeper import GroupKeeper
 
@@ -75,15 +77,18 @@ def train(
     if group.count > 1:
         sink, keeper = sink if group.is_main else Tee(), GroupKeeper(keeper, divided)
     optimizer = make_optimizer(divided.model, config)
-    place = resume(keeper, divided.model, optimizer)
+    carried = carry(divided.model, task, config, group, example)
+    place = resume(keeper, divided.model, optimizer, carried)
     clock = Clock(config, spent=place.seconds)
     hopeless = DIVERGED_AT * loss_of_ignorance(model, task, config)
     module = divided.module.train()
     begun = place.step
     while place.status is None and (fraction := group.of_main(clock.fraction(place.step))) < 1:
         rate = config.rate(place.step, fraction)
-        loss, read = one_step(module, task, config, optimizer, seed=seed, step=place.step, rate=rate, group=group)
-        place.advance(loss, read)
+        loss, tokens = one_step(
+            module, task, config, optimizer, seed=seed, step=place.step, rate=rate, group=group, carried=carried
+        )
+        place.advance(loss, tokens)
         if not math.isfinite(loss) or (len(place.recent) == SMOOTHED_STEPS and place.smooth_loss > hopeless):
             place.end("diverged", f"the loss was {loss:.4g} at step {place.step}")
             break
@@ -99,11 +104,11 @@ def train(
         if place.status is None and keeper.is_due():
             with clock.paused():
                 place.seconds = clock.training
-                keeper.save(capture(divided.model, optimizer, place))
+                keeper.save(capture(divided.model, optimizer, place, carried))
     conclude(divided, place)
     place.seconds = clock.training
     if place.step > begun:
-        keeper.save(capture(divided.model, optimizer, place))
+        keeper.save(capture(divided.model, optimizer, place, carried))
     divided.collect(model)
     model.eval()
     status = place.status or "finished"
@@ -156,6 +161,7 @@ def one_step(
     step: int,
     rate: float,
     group: Group = ALONE,
+    carried: Carried | None = None,
 ) -> tuple[float, int]:
     """One update; returns the loss before it and the number of tokens read, those of the whole group."""
     size = config.sizes[child_seed(seed, "size", step) % len(config.sizes)]
@@ -166,15 +172,17 @@ def one_step(
     optimizer.zero_grad(set_to_none=True)
     # What dropout drops is a function of (seed, first row), as the data are: a run that goes on later drops the same.
     with seeded(child_seed(seed, "dropout", start)):
-        loss = backward(module, batch, group)
+        loss = backward(module, batch, group, carried)
     nn.utils.clip_grad_norm_(module.parameters(), config.clip)
     optimizer.step()
     loss, tokens = group.total(loss, batch.tokens.numel())
     return loss, int(tokens)
 
 
-def backward(module: nn.Module, batch: Batch, group: Group) -> float:
+def backward(module: nn.Module, batch: Batch, group: Group, carried: Carried | None = None) -> float:
     """Gradients of the mean loss over the scored tokens of the group's whole batch; returns this process's share of it.
+
+    carried  the state that the batch goes on from, which is replaced by the one after it
 
     Rows, and so processes, may have different numbers of scored tokens: each counts by those that it has.
     """
@@ -183,16 +191,21 @@ def backward(module: nn.Module, batch: Batch, group: Group) -> float:
     shares = []
     for i, piece in enumerate(pieces):
         with synchronised(module, last=i == len(pieces) - 1):
-            share = loss_of(module(piece.tokens)[0], piece, reduction="sum") / scored
+            outputs, state = read(module, piece, None if carried is None else carried.state)
+            share = loss_of(outputs, piece, reduction="sum") / scored
             # DDP and FSDP take the mean over processes of what is to be a sum.
             (share * group.count).backward()
         shares.append(share.item())
+        if carried is not None:
+            carried.take(state)
     return math.fsum(shares)
 
 
 def pieces_of(batch: Batch, count: int) -> list[Batch]:
     """A batch cut into pieces of rows that differ by at most one in length."""
-    return [Batch(*parts) for parts in zip(*(tensor.tensor_split(count) for tensor in batch), strict=True)]
+    each, more = divmod(len(batch.tokens), count)
+    ends = [piece * each + min(piece, more) for piece in range(count + 1)]
+    return [batch.map(lambda part, a=a, b=b: part[a:b]) for a, b in pairwise(ends)]  # type: ignore[misc]
 
 
 def validate(
@@ -223,6 +236,7 @@ def validate(
                 token_accuracy=score.token_accuracy,
                 sequence_accuracy=score.sequence_accuracy,
                 seconds=seconds,
+                loss_per_byte=score.loss_per_byte,
             )
         )
         if config.solved_at is None or score.sequence_accuracy is None or score.sequence_accuracy < config.solved_at:

@@ -36,13 +36,13 @@ class InPrecision(nn.Module):
         self.precision = precision
         self.rounds = precision == "bf16-weights" and not rounded
 
-    def forward(self, tokens: Tensor) -> tuple[Tensor, tuple[()]]:
+    def forward(self, tokens: Tensor, *, reset: Tensor | None = None) -> tuple[Tensor, tuple[()]]:
         """What the model says at every token."""
         with self._context():
             if not self.rounds:
-                return self.model(tokens)[0], ()
+                return self.model(tokens, reset=reset)[0], ()
             rounded = {name: in_low(parameter) for name, parameter in self.model.named_parameters()}
-            return functional_call(self.model, rounded, (tokens,))[0], ()
+            return functional_call(self.model, rounded, (tokens,), {"reset": reset})[0], ()
 
     def _context(self) -> AbstractContextManager[Any]:
         device = next(self.model.parameters()).device.type
