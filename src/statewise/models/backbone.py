@@ -4,6 +4,7 @@ B batch, T time, D width.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import repeat
 from typing import NamedTuple, cast
 
@@ -44,9 +45,10 @@ class Backbone(nn.Module):
         self.config = config
         self.embedding = embedding
         self.places = nn.Embedding(config.max_length, config.width) if config.max_length else None
-        self.embedding_norm = NORMS[config.norm](config.width) if config.embedding_norm else nn.Identity()
+        make_norm = partial(NORMS[config.norm], config.width, config.norm_epsilon)
+        self.embedding_norm = make_norm() if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(build_block(config, layer) for layer in range(len(config.layers)))
-        self.norm = NORMS[config.norm](config.width)
+        self.norm = make_norm()
         scale_residual_outputs(self.blocks)
 
     def forward(
@@ -128,8 +130,10 @@ def build_block(config: ModelConfig, layer: int) -> Block:
     return Block(
         mixer,
         feed_forward=config.feed_forward,
+        feed_forward_units=config.feed_forward_units,
         conv=config.conv,
         norm=config.norm,
+        norm_epsilon=config.norm_epsilon,
         feed_forward_kind=config.feed_forward_kind,
         dropout=config.dropout,
         layer=layer,
