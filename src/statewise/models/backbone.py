@@ -3,7 +3,7 @@
 B batch, T time, D width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import repeat
 from typing import NamedTuple, cast
@@ -60,6 +60,22 @@ class Backbone(nn.Module):
         state   from an earlier call, to continue; None starts anew
         reset   (B, T) bool, true where a new sequence starts
         """
+        x, after = self.read(tokens, state, reset=reset)
+        return self.head(x), after
+
+    def read(
+        self,
+        tokens: Tensor,
+        state: ModelState | None = None,
+        *,
+        reset: Tensor | None = None,
+        checkpoint: Callable[..., tuple[Tensor, BlockState]] | None = None,
+    ) -> tuple[Tensor, ModelState]:
+        """What `forward` gives to the head, (B, T, D), and the state after the last token.
+
+        checkpoint  calls each block in place of a plain call, as torch.utils.checkpoint.checkpoint does: it takes a
+                    function and its arguments
+        """
         self._check_tokens(tokens, ("batch", "time"))
         # Each block makes its own first state, in the dtype that it computes in: under mixed precision another one.
         before = repeat(None) if state is None else state.blocks
@@ -70,12 +86,18 @@ class Backbone(nn.Module):
             x = x + self.places(self._check_places(places))
         x, states, first_value = self.embedding_norm(x), [], FirstValue()
         for block, its_state in zip(self._each_block(), before, strict=state is not None):
-            x, after = block(x, its_state, reset=reset, first_value=first_value)
+            run = partial(block, reset=reset, first_value=first_value)
+            x, after = run(x, its_state) if checkpoint is None else checkpoint(run, x, its_state)
             states.append(after)
-        return self.head(self.norm(x)), ModelState(tuple(states), position)
+        return self.norm(x), ModelState(tuple(states), position)
 
     def step(self, token: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
         """What the head says (B, …) after one more token (B, …), and the state after it."""
+        x, after = self.read_one(token, state)
+        return self.head(x), after
+
+    def read_one(self, token: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
+        """What `step` gives to the head, (B, D), and the state after the token."""
         self._check_tokens(token, ("batch",))
         x = self.embedding(token)
         position = state.position
@@ -86,7 +108,7 @@ class Backbone(nn.Module):
         for block, before in zip(self._each_block(), state.blocks, strict=True):
             x, after = block.step(x, before, first_value=first_value)
             states.append(after)
-        return self.head(self.norm(x)), ModelState(tuple(states), position)
+        return self.norm(x), ModelState(tuple(states), position)
 
     def initial_state(self, batch_size: int) -> ModelState:
         """The state before any token, where the parameters live."""
