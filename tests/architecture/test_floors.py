@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mixers": {"core", "ops"},
     "nn": {"core", "ops", "mixers"},
     "models": {"core", "ops", "mixers"},
+    "hf": {"core", "mixers", "models"},
     "capacity": {"core", "tasks", "bounds", "models"},
     "search": {"core", "tasks", "models"},
     "constructions": {"core", "tasks", "bounds", "mixers", "models", "search"},
@@ -28,7 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "studies": BELOW_STUDIES,
     "report": {"core", "tasks", "bounds", "runs"},
     "testing": {"core", "ops", "mixers", "tasks"},
-    "cli": BELOW_STUDIES | {"studies", "report", "testing"},
+    "cli": BELOW_STUDIES | {"studies", "report", "testing", "hf"},
 }
 
 EXTENSION = "_kernels"
@@ -48,7 +49,7 @@ OPTIONAL = {
     "bm25s",
     "tensorboard",
 }
-HOMES = {"triton": "ops/triton"}
+HOMES = {"triton": "ops/triton", "transformers": "hf"}
 """Folders that are imported only after `require` has asked, and may then name the package."""
 
 

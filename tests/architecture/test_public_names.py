@@ -46,6 +46,7 @@ PUBLIC = {
         "Backbone", "Block", "LanguageModel", "ModelConfig", "ModelState", "VectorModel", "build_model", "load_model",
         "add_attention", "load_rwkv", "parse_stack", "save_model",
     ],
+    "statewise.hf": ["StatewiseCache", "StatewiseConfig", "StatewiseForCausalLM"],
     "statewise.capacity": [
         "Reading", "check_strings", "count_state_bits", "lower_limit", "measure", "read_index_lookup",
     ],

@@ -105,6 +105,14 @@ OPTIONS = {
     "attention, rope, odd heads": (Attention, {"positions": "rope", "head_size": 3}),
     "attention, window of one": (Attention, {"window": 1}),
     "attention, window, rope": (Attention, {"window": 5, "head_size": 2, "positions": "rope"}),
+    "attention, shared keys, half turned": (
+        Attention,
+        {"head_size": 2, "kv_heads": 1, "rotary": 1, "positions": "rope"},
+    ),
+    "attention, window, shared keys": (
+        Attention,
+        {"window": 4, "head_size": 3, "kv_heads": 1, "rotary": 2, "positions": "rope"},
+    ),
     "urpe attention, few distances": (URPEAttention, {"max_distance": 4, "head_size": 2, "positions": "rope"}),
     "aaren, heads": (Aaren, {"head_size": 2}),
     "lru, gated": (LRU, {"units": 5, "gated": True, "r_min": 0.9, "r_max": 0.999}),

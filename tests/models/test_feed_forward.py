@@ -10,11 +10,11 @@ from statewise.core import state_bits
 from statewise.core.random import seeded
 from statewise.core.state import leaves
 from statewise.mixers import GRU
-from statewise.models import Block, LanguageModel
+from statewise.models import Block, LanguageModel, VectorModel
 from statewise.models.feed_forward import FEED_FORWARDS, RWKV4ChannelMix, RWKV7ChannelMix
 from statewise.testing import MIXER_LAWS, assert_close
 
-KINDS = ["gelu", "relu", "geglu", "rwkv4", "rwkv7"]
+KINDS = ["gelu", "relu", "geglu", "geglu-tanh", "swiglu", "rwkv4", "rwkv7"]
 
 
 def noisy(module):
@@ -89,6 +89,48 @@ def test_geglu_gates_one_half_by_the_gelu_of_the_other():
     assert widen.weight.shape == (24, 6)
     gate, value = F.linear(y, widen.weight[:12], widen.bias[:12]), F.linear(y, widen.weight[12:], widen.bias[12:])
     assert_close("outputs", block(x, block.initial_state(2))[0], y + narrow(F.gelu(gate) * value))
+
+
+GATES = {
+    "geglu-tanh": lambda gate: F.gelu(gate, approximate="tanh"),
+    "swiglu": F.silu,
+}
+
+
+@pytest.mark.parametrize("kind", GATES)
+def test_gates_of_other_models_are_theirs(kind):
+    made, x = noisy(FEED_FORWARDS[kind](6, 2)).double(), inputs(2, 9, 6)
+    gate, value = made.gate_value(x).chunk(2, -1)
+    assert_close("outputs", made(x), made.output(GATES[kind](gate) * value))
+    assert (made.output.bias is None) == (kind == "swiglu")
+
+
+@pytest.mark.parametrize("kind", FEED_FORWARDS)
+def test_units_are_the_inner_width_in_place_of_the_multiple(kind):
+    model = LanguageModel(vocabulary=7, width=6, feed_forward_kind=kind, feed_forward_units=10)
+    inner = {module.in_features for name, module in model.named_modules() if name.endswith(("forward.2", "rd.output"))}
+    assert inner == {10}
+    with pytest.raises(ValueError, match="feed_forward_units is 0; it must be at least 1"):
+        LanguageModel(vocabulary=7, feed_forward_units=0)
+
+
+@pytest.mark.parametrize("norm", ["rms", "layer"])
+def test_epsilon_is_that_of_every_norm(norm):
+    model = LanguageModel(vocabulary=7, width=6, norm=norm, norm_epsilon=0.25, embedding_norm=True)
+    (block,) = model.blocks
+    norms = [model.embedding_norm, block.mixer_norm, block.feed_forward_norm, model.norm]
+    assert [each.eps for each in norms] == [0.25] * 4
+    with pytest.raises(ValueError, match=r"norm_epsilon is 0.0; it must be above 0, or None"):
+        LanguageModel(vocabulary=7, norm_epsilon=0.0)
+
+
+def test_logits_are_capped_softly():
+    plain, capped = build(), build(logits_cap=0.5)
+    read = tokens(2, 9)
+    assert_close("logits", capped(read)[0], 0.5 * (plain(read)[0] / 0.5).tanh())
+    assert_close("step", capped.step(read[:, 0], capped.initial_state(2))[0], capped(read)[0][:, 0])
+    with pytest.raises(ValueError, match=r"logits_cap is 1.0, and tokens are vectors"):
+        VectorModel(channels=(3, 3), logits_cap=1.0)
 
 
 @pytest.mark.parametrize("norm", ["rms", "layer", "none"])

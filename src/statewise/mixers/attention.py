@@ -2,9 +2,10 @@
 
     y_t = W_o · concat over heads of Σ_{s ≤ t} softmax_s(q_t · k_s / √d) v_s + b_o,    s > t − W with a window W
 
-B batch, T time, D width, H heads, d = D/H, C tokens in the cache.
+B batch, T time, D width, H heads of queries, H_k of keys and values, d = D/H, C tokens in the cache.
 Source: Vaswani et al., arXiv 1706.03762; rotary positions: Su et al., arXiv 2104.09864; sliding window: Beltagy et al.,
-arXiv 2004.05150, §3.1, the causal half of it.
+arXiv 2004.05150, §3.1, the causal half of it; shared keys and values: Shazeer, arXiv 1911.02150 (one head), and Ainslie
+et al., arXiv 2305.13245 (several).
 """
 
 import torch
@@ -12,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from statewise.core.errors import UsageError
-from statewise.mixers.kv_cache import KVCache, KVCacheMixer, first_of_sequence, rotate_tokens
+from statewise.mixers.kv_cache import KVCache, KVCacheMixer, first_of_sequence
 from statewise.mixers.sliding_window import windowed_attention
 
 
@@ -24,10 +25,13 @@ class Attention(KVCacheMixer):
     positions  none, or rope: queries and keys rotated by their place, so that logits depend on distances;
                an odd head size leaves its last channel unrotated
     window     W, how many tokens each sees, its own included; None is all
+    kv_heads   H_k, a divisor of H: each head of keys and values is read by H / H_k heads of queries; None is H
+    rotary     how many channels of a head rope turns, its first ones; None is all
 
-    O(T·D² + T²·D) work, 2·T·D values of state, and a counter. With a window O(T·D² + T·W·D) work and 2·(W − 1)·D
-    values of state, and a counter: the mixer is `recurrent` then, and its cache has room for W − 1 tokens from the
-    start. Under a window the cache holds keys that are not rotated yet, oldest first, zeros where there are none.
+    O(T·D² + T²·D) work, 2·T·H_k·d values of state, and a counter. With a window O(T·D² + T·W·D) work and
+    2·(W − 1)·H_k·d values of state, and a counter: the mixer is `recurrent` then, and its cache has room for W − 1
+    tokens from the start. Under a window the cache holds keys that are not rotated yet, oldest first, zeros where there
+    are none.
 
     >>> y, state = Attention(8)(torch.zeros(2, 5, 8))
     >>> y.shape, state.keys.shape
@@ -37,9 +41,16 @@ class Attention(KVCacheMixer):
     """
 
     def __init__(
-        self, width: int, *, head_size: int | None = None, positions: str = "none", window: int | None = None
+        self,
+        width: int,
+        *,
+        head_size: int | None = None,
+        positions: str = "none",
+        window: int | None = None,
+        kv_heads: int | None = None,
+        rotary: int | None = None,
     ) -> None:
-        super().__init__(width, head_size=head_size, positions=positions)
+        super().__init__(width, head_size=head_size, positions=positions, kv_heads=kv_heads, rotary=rotary)
         if window is not None and window < 1:
             raise UsageError(f"Attention: window is {window}; it must be at least 1, or None")
         self.window = window
@@ -58,7 +69,8 @@ class Attention(KVCacheMixer):
         query, key, value = self.project(x)
         keys, values = torch.cat([state.keys, key], 1), torch.cat([state.values, value], 1)
         first = first_of_sequence(state.start, cached, length, reset)
-        y = windowed_attention(*self._rotated(query, keys), values, first)
+        turned, read = self._rotated(query, keys)
+        y = windowed_attention(turned, self.for_each_query(read), self.for_each_query(values), first)
         return self.output(y.flatten(2)), rolled(keys, values, first[:, -1] if length else state.start, length)
 
     def attend(self, query: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
@@ -83,7 +95,7 @@ class Attention(KVCacheMixer):
         if self.positions == "none":
             return query, keys
         places = torch.arange(keys.shape[1], device=keys.device)
-        return rotate_tokens(query, places[keys.shape[1] - query.shape[1] :]), rotate_tokens(keys, places)
+        return self.turned(query, places[keys.shape[1] - query.shape[1] :]), self.turned(keys, places)
 
 
 def rolled(keys: Tensor, values: Tensor, start: Tensor, length: int) -> KVCache:

@@ -3,7 +3,8 @@
     z, u, Δ = split(W_in x_t)        X, B, C = split(silu(conv4(u)))        Δ = softplus(Δ + b)
     S_t = e^{Δ A} S_{t−1} + B_t (Δ X_t)ᵀ        y_t = W_o · norm((S_tᵀ C_t + D ⊙ X_t) ⊙ silu(z))
 
-A < 0 and D are one number for each head; B and C are shared by the heads of a group.
+A < 0 and D are one number for each head; B and C are shared by the heads of a group, each of which norm normalises by
+itself.
 
 Source: Dao and Gu, arXiv 2405.21060, §7 (the block), listing 1 (the scan in chunks).
 """
@@ -25,6 +26,7 @@ from statewise.ops.matrix_scan.reference import advance
 
 PUBLISHED_HEAD_SIZE = 64
 SMALLEST_STEP, LARGEST_STEP = 1e-3, 0.1
+NORM_EPSILON = 1e-5
 
 
 class Mamba2State(NamedTuple):
@@ -32,6 +34,23 @@ class Mamba2State(NamedTuple):
 
     memory: Tensor
     window: Tensor
+
+
+class GroupedNorm(nn.RMSNorm):
+    """RMSNorm of each of G groups of channels, (…, E) → (…, E), with a weight for every channel: the authors' code.
+
+    >>> GroupedNorm(4, 2)(torch.tensor([1.0, 1.0, 5.0, 5.0])).round(decimals=3).tolist()
+    [1.0, 1.0, 1.0, 1.0]
+    """
+
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__(width, eps=NORM_EPSILON)
+        self.groups = groups
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, E) → (…, E)."""
+        grouped = x.unflatten(-1, (self.groups, -1))
+        return F.rms_norm(grouped, grouped.shape[-1:], eps=self.eps).flatten(-2) * self.weight
 
 
 class Mamba2(Mixer):
@@ -81,7 +100,7 @@ class Mamba2(Mixer):
         steps = torch.empty(self.heads).uniform_(math.log(SMALLEST_STEP), math.log(LARGEST_STEP)).exp()
         self.step_bias = nn.Parameter(steps + torch.log(-torch.expm1(-steps)))
         self.skip = nn.Parameter(torch.ones(self.heads))
-        self.norm = nn.RMSNorm(self.inner, eps=1e-5)
+        self.norm = GroupedNorm(self.inner, groups)
         self.output = nn.Linear(self.inner, width, bias=False)
         nn.init.uniform_(self.conv_bias, -(conv**-0.5), conv**-0.5)
 

@@ -3,7 +3,8 @@
 B batch, T time, D width.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import repeat
 from typing import NamedTuple, cast
 
@@ -44,9 +45,10 @@ class Backbone(nn.Module):
         self.config = config
         self.embedding = embedding
         self.places = nn.Embedding(config.max_length, config.width) if config.max_length else None
-        self.embedding_norm = NORMS[config.norm](config.width) if config.embedding_norm else nn.Identity()
+        make_norm = partial(NORMS[config.norm], config.width, config.norm_epsilon)
+        self.embedding_norm = make_norm() if config.embedding_norm else nn.Identity()
         self.blocks = nn.ModuleList(build_block(config, layer) for layer in range(len(config.layers)))
-        self.norm = NORMS[config.norm](config.width)
+        self.norm = make_norm()
         scale_residual_outputs(self.blocks)
 
     def forward(
@@ -58,15 +60,22 @@ class Backbone(nn.Module):
         state   from an earlier call, to continue; None starts anew
         reset   (B, T) bool, true where a new sequence starts
         """
-        x, after = self._features(tokens, state, reset)
-        return self.head(self.norm(x)), after
+        x, after = self.read(tokens, state, reset=reset)
+        return self.head(x), after
 
-    def advance(self, tokens: Tensor, state: ModelState | None = None, *, reset: Tensor | None = None) -> ModelState:
-        """The state after tokens (B, T, …), as `forward` gives it, without what the head says of each."""
-        return self._features(tokens, state, reset)[1]
+    def read(
+        self,
+        tokens: Tensor,
+        state: ModelState | None = None,
+        *,
+        reset: Tensor | None = None,
+        checkpoint: Callable[..., tuple[Tensor, BlockState]] | None = None,
+    ) -> tuple[Tensor, ModelState]:
+        """What `forward` gives to the head, (B, T, D), and the state after the last token.
 
-    def _features(self, tokens: Tensor, state: ModelState | None, reset: Tensor | None) -> tuple[Tensor, ModelState]:
-        """What comes out of the last block at every token, (B, T, D), and the state after the last."""
+        checkpoint  calls each block in place of a plain call, as torch.utils.checkpoint.checkpoint does: it takes a
+                    function and its arguments
+        """
         self._check_tokens(tokens, ("batch", "time"))
         # Each block makes its own first state, in the dtype that it computes in: under mixed precision another one.
         before = repeat(None) if state is None else state.blocks
@@ -77,12 +86,18 @@ class Backbone(nn.Module):
             x = x + self.places(self._check_places(places))
         x, states, first_value = self.embedding_norm(x), [], FirstValue()
         for block, its_state in zip(self._each_block(), before, strict=state is not None):
-            x, after = block(x, its_state, reset=reset, first_value=first_value)
+            run = partial(block, reset=reset, first_value=first_value)
+            x, after = run(x, its_state) if checkpoint is None else checkpoint(run, x, its_state)
             states.append(after)
-        return x, ModelState(tuple(states), position)
+        return self.norm(x), ModelState(tuple(states), position)
 
     def step(self, token: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
         """What the head says (B, …) after one more token (B, …), and the state after it."""
+        x, after = self.read_one(token, state)
+        return self.head(x), after
+
+    def read_one(self, token: Tensor, state: ModelState) -> tuple[Tensor, ModelState]:
+        """What `step` gives to the head, (B, D), and the state after the token."""
         self._check_tokens(token, ("batch",))
         x = self.embedding(token)
         position = state.position
@@ -93,7 +108,7 @@ class Backbone(nn.Module):
         for block, before in zip(self._each_block(), state.blocks, strict=True):
             x, after = block.step(x, before, first_value=first_value)
             states.append(after)
-        return self.head(self.norm(x)), ModelState(tuple(states), position)
+        return self.norm(x), ModelState(tuple(states), position)
 
     def initial_state(self, batch_size: int) -> ModelState:
         """The state before any token, where the parameters live."""
@@ -137,8 +152,10 @@ def build_block(config: ModelConfig, layer: int) -> Block:
     return Block(
         mixer,
         feed_forward=config.feed_forward,
+        feed_forward_units=config.feed_forward_units,
         conv=config.conv,
         norm=config.norm,
+        norm_epsilon=config.norm_epsilon,
         feed_forward_kind=config.feed_forward_kind,
         dropout=config.dropout,
         layer=layer,

@@ -15,11 +15,12 @@ from statewise.mixers.first_value import FirstValue
 from statewise.mixers.mixer import State
 from statewise.models.feed_forward import build_feed_forward
 
-NORMS: dict[str, Callable[[int], nn.Module]] = {
-    "rms": lambda width: nn.RMSNorm(width, eps=1e-6),
-    "layer": lambda width: nn.LayerNorm(width, eps=1e-5),
-    "none": lambda width: nn.Identity(),
+NORMS: dict[str, Callable[[int, float | None], nn.Module]] = {
+    "rms": lambda width, epsilon: nn.RMSNorm(width, eps=1e-6 if epsilon is None else epsilon),
+    "layer": lambda width, epsilon: nn.LayerNorm(width, eps=1e-5 if epsilon is None else epsilon),
+    "none": lambda width, epsilon: nn.Identity(),
 }
+"""Called with the width, and what is added to the variance or None for the norm's own."""
 
 
 class BlockState(NamedTuple):
@@ -33,12 +34,14 @@ class BlockState(NamedTuple):
 class Block(nn.Module):
     """A mixer and a feed-forward with a norm before each: (B, T, D) → (B, T, D).
 
-    feed_forward       inner width of the feed-forward as a multiple of the width; 0 leaves it out
-    conv               taps of a short causal convolution between norm and mixer; 0 leaves it out
-    norm               rms, layer (mean and variance, with a bias) or none
-    feed_forward_kind  one of `FEED_FORWARDS`
-    dropout            share of what the mixer and the feed-forward add to the residual that is dropped in training
-    layer, layers      the block's place in its stack, from 0, for feed-forwards whose initial values depend on it
+    feed_forward        inner width of the feed-forward as a multiple of the width; 0 leaves it out
+    feed_forward_units  that inner width itself, in place of the multiple
+    conv                taps of a short causal convolution between norm and mixer; 0 leaves it out
+    norm                rms, layer (mean and variance, with a bias) or none
+    norm_epsilon        what the norms add to the variance; None is each one's own, 1e-6 of rms and 1e-5 of layer
+    feed_forward_kind   one of `FEED_FORWARDS`
+    dropout             share of what the mixer and the feed-forward add to the residual that is dropped in training
+    layer, layers       the block's place in its stack, from 0, for feed-forwards whose initial values depend on it
     """
 
     def __init__(
@@ -47,7 +50,9 @@ class Block(nn.Module):
         *,
         feed_forward: int,
         conv: int,
+        feed_forward_units: int | None = None,
         norm: str = "rms",
+        norm_epsilon: float | None = None,
         feed_forward_kind: str = "gelu",
         dropout: float = 0.0,
         layer: int = 0,
@@ -55,15 +60,15 @@ class Block(nn.Module):
     ) -> None:
         super().__init__()
         make_norm = pick("norm", norm, NORMS)
-        self.mixer_norm = make_norm(mixer.width)
+        self.mixer_norm = make_norm(mixer.width, norm_epsilon)
         self.conv = ShortConv(mixer.width, taps=conv) if conv else None
         self.mixer = mixer
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.feed_forward: nn.Module | None = None
         if feed_forward:
-            self.feed_forward_norm = make_norm(mixer.width)
+            self.feed_forward_norm = make_norm(mixer.width, norm_epsilon)
             self.feed_forward = build_feed_forward(
-                feed_forward_kind, mixer.width, feed_forward, layer=layer, layers=layers
+                feed_forward_kind, mixer.width, feed_forward, units=feed_forward_units, layer=layer, layers=layers
             )
 
     def forward(

@@ -71,7 +71,7 @@ class Decoder:
         for start in range(0, tokens.shape[1] - 1, READ_AT_ONCE):
             places = slice(start, min(start + READ_AT_ONCE, tokens.shape[1] - 1))
             piece = None if reset is None else reset[:, places]
-            self.state = self.model.advance(tokens[:, places], self.state, reset=piece)
+            _, self.state = self.model.read(tokens[:, places], self.state, reset=piece)
         self.waiting, self.waiting_reset = tokens[:, -1].clone(), None if reset is None else reset[:, -1:]
 
     @torch.no_grad()

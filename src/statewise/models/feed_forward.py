@@ -2,13 +2,15 @@
 
 gelu    W₂ gelu(W₁ x + b₁) + b₂
 relu    W₂ relu(W₁ x + b₁) + b₂
-geglu   W₂ (gelu(W_g x + b_g) ⊙ (W_v x + b_v)) + b₂
+geglu   W₂ (gelu(W_g x + b_g) ⊙ (W_v x + b_v)) + b₂        geglu-tanh has tanh's approximation of the GELU
+swiglu  W₂ (silu(W_g x) ⊙ W_v x)
 rwkv4   σ(W_r x̄^r) ⊙ W_v relu(W_k x̄^k)²        x̄^• = μ_• ⊙ x_t + (1 − μ_•) ⊙ x_{t−1}
 rwkv7   W_v relu(W_k x̄^k)²                     x̄^k = x_t + μ_k ⊙ (x_{t−1} − x_t)
 
-RWKV's see the token before, and so carry a state: they are mixers. B batch, T time, D width, F = multiple · D.
-Sources: Shazeer, arXiv 2002.05202 (geglu); Peng et al., arXiv 2305.13048 and 2503.14456 (channel mixing), with initial
-values from github.com/BlinkDL/RWKV-LM.
+RWKV's see the token before, and so carry a state: they are mixers. B batch, T time, D width, F inner width, which is
+multiple · D, or `units` in its place.
+Sources: Shazeer, arXiv 2002.05202 (geglu, swiglu); Peng et al., arXiv 2305.13048 and 2503.14456 (channel mixing), with
+initial values from github.com/BlinkDL/RWKV-LM.
 """
 
 import inspect
@@ -24,36 +26,63 @@ from statewise.core.errors import pick
 from statewise.mixers import Mixer
 from statewise.mixers.rwkv4 import require_place
 from statewise.mixers.token_shift import channel_shares, previous_tokens
+from statewise.mixers.units import units_of
 
 
 class FeedForward(nn.Sequential):
-    """Linear, GELU, linear: (…, width) → (…, width) through `multiple · width` channels."""
+    """Linear, GELU, linear: (…, width) → (…, width) through F channels."""
 
     activation: type[nn.Module] = nn.GELU
 
-    def __init__(self, width: int, multiple: int) -> None:
-        super().__init__(nn.Linear(width, multiple * width), self.activation(), nn.Linear(multiple * width, width))
+    def __init__(self, width: int, multiple: int, *, units: int | None = None) -> None:
+        inner = units_of(type(self).__name__, width, multiple, units)
+        super().__init__(nn.Linear(width, inner), self.activation(), nn.Linear(inner, width))
 
 
 class ReluFeedForward(FeedForward):
-    """Linear, ReLU, linear: (…, width) → (…, width) through `multiple · width` channels."""
+    """Linear, ReLU, linear: (…, width) → (…, width) through F channels."""
 
     activation = nn.ReLU
 
 
 class GatedFeedForward(nn.Module):
-    """Linear gated by the GELU of another, linear: (…, width) → (…, width) through `multiple · width` channels."""
+    """Linear gated by the GELU of another, linear: (…, width) → (…, width) through F channels."""
 
-    def __init__(self, width: int, multiple: int) -> None:
+    bias = True
+
+    def __init__(self, width: int, multiple: int, *, units: int | None = None) -> None:
         super().__init__()
-        self.gate_value = nn.Linear(width, 2 * multiple * width)
-        self.output = nn.Linear(multiple * width, width)
+        inner = units_of(type(self).__name__, width, multiple, units)
+        self.gate_value = nn.Linear(width, 2 * inner, bias=self.bias)
+        self.output = nn.Linear(inner, width, bias=self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…, width) → (…, width)."""
         gate, value = self.gate_value(x).chunk(2, -1)
-        y: Tensor = self.output(F.gelu(gate) * value)
+        y: Tensor = self.output(self.activate(gate) * value)
         return y
+
+    def activate(self, gate: Tensor) -> Tensor:
+        """What the value is multiplied by, (…, F)."""
+        return F.gelu(gate)
+
+
+class TanhGatedFeedForward(GatedFeedForward):
+    """The same with tanh's approximation of the GELU, as Gemma's models have it."""
+
+    def activate(self, gate: Tensor) -> Tensor:
+        """What the value is multiplied by, (…, F)."""
+        return F.gelu(gate, approximate="tanh")
+
+
+class SiluGatedFeedForward(GatedFeedForward):
+    """Linear gated by the SiLU of another, linear, without biases, as Llama and xLSTM have it."""
+
+    bias = False
+
+    def activate(self, gate: Tensor) -> Tensor:
+        """What the value is multiplied by, (…, F)."""
+        return F.silu(gate)
 
 
 class ChannelMixState(NamedTuple):
@@ -71,10 +100,11 @@ class ChannelMix(Mixer):
     recurrent = True
     non_negative_decay = False
 
-    def __init__(self, width: int, multiple: int) -> None:
+    def __init__(self, width: int, multiple: int, units: int | None) -> None:
         super().__init__(width)
-        self.key = nn.Linear(width, multiple * width, bias=False)
-        self.output = nn.Linear(multiple * width, width, bias=False)
+        inner = units_of(type(self).__name__, width, multiple, units)
+        self.key = nn.Linear(width, inner, bias=False)
+        self.output = nn.Linear(inner, width, bias=False)
 
     @abstractmethod
     def mix(self, x: Tensor, previous: Tensor) -> Tensor:
@@ -105,6 +135,7 @@ class RWKV4ChannelMix(ChannelMix):
 
     width     D, at least 1
     multiple  F = multiple · width; the published one is 4
+    units     F itself, in place of the multiple
     layer     place in a stack of `layers`, from 0: the published initial shifts depend on it
     layers    how many layers that stack has
 
@@ -115,13 +146,15 @@ class RWKV4ChannelMix(ChannelMix):
     (torch.Size([2, 5, 8]), torch.Size([2, 8]))
     """
 
-    def __init__(self, width: int, multiple: int = 4, *, layer: int = 0, layers: int = 1) -> None:
-        super().__init__(width, multiple)
+    def __init__(
+        self, width: int, multiple: int = 4, *, units: int | None = None, layer: int = 0, layers: int = 1
+    ) -> None:
+        super().__init__(width, multiple, units)
         require_place("RWKV4ChannelMix", layer, layers)
         shares = channel_shares(width) ** (1 - layer / layers)
         self.shift_key, self.shift_receptance = nn.Parameter(shares), nn.Parameter(shares.clone())
         self.receptance = nn.Linear(width, width, bias=False)
-        nn.init.orthogonal_(self.key.weight, gain=multiple**0.5)
+        nn.init.orthogonal_(self.key.weight, gain=(self.key.out_features / width) ** 0.5)
         nn.init.zeros_(self.receptance.weight)
 
     def mix(self, x: Tensor, previous: Tensor) -> Tensor:
@@ -140,8 +173,10 @@ class RWKV7ChannelMix(ChannelMix):
     (torch.Size([2, 5, 8]), torch.Size([2, 8]))
     """
 
-    def __init__(self, width: int, multiple: int = 4, *, layer: int = 0, layers: int = 1) -> None:
-        super().__init__(width, multiple)
+    def __init__(
+        self, width: int, multiple: int = 4, *, units: int | None = None, layer: int = 0, layers: int = 1
+    ) -> None:
+        super().__init__(width, multiple, units)
         require_place("RWKV7ChannelMix", layer, layers)
         self.shift_key = nn.Parameter(1 - channel_shares(width) ** ((1 - layer / layers) ** 4))
         bound = 0.5 / width**0.5
@@ -157,14 +192,18 @@ FEED_FORWARDS: dict[str, Callable[..., nn.Module]] = {
     "gelu": FeedForward,
     "relu": ReluFeedForward,
     "geglu": GatedFeedForward,
+    "geglu-tanh": TanhGatedFeedForward,
+    "swiglu": SiluGatedFeedForward,
     "rwkv4": RWKV4ChannelMix,
     "rwkv7": RWKV7ChannelMix,
 }
-"""Called with the width, and the inner width as a multiple of it."""
+"""Called with the width, and the inner width as a multiple of it or by the name `units`."""
 
 
-def build_feed_forward(kind: str, width: int, multiple: int, *, layer: int, layers: int) -> nn.Module:
+def build_feed_forward(
+    kind: str, width: int, multiple: int, *, units: int | None = None, layer: int, layers: int
+) -> nn.Module:
     """The feed-forward called `kind`, told its place in the stack if it asks for that."""
     made = pick("feed-forward", kind, FEED_FORWARDS)
     place = {"layer": layer, "layers": layers} if "layer" in inspect.signature(made).parameters else {}
-    return made(width, multiple, **place)
+    return made(width, multiple, units=units, **place)

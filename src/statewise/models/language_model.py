@@ -16,6 +16,23 @@ from statewise.models.decoding import Decoder
 from statewise.models.sampling import Sampling
 
 
+class Head(nn.Linear):
+    """Logits of states, (…, D) → (…, V), capped softly where `cap` is a number c: c · tanh(logits / c).
+
+    >>> Head(4, 7, cap=2.0)(torch.ones(3, 4)).shape
+    torch.Size([3, 7])
+    """
+
+    def __init__(self, width: int, vocabulary: int, *, cap: float | None = None) -> None:
+        super().__init__(width, vocabulary, bias=False)
+        self.cap = cap
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(…, D) → (…, V)."""
+        logits = super().forward(x)
+        return logits if self.cap is None else self.cap * torch.tanh(logits / self.cap)
+
+
 class LanguageModel(Backbone):
     """A stack of blocks over a vocabulary: tokens (B, T) int64 → logits (B, T, V) and a state.
 
@@ -36,7 +53,7 @@ class LanguageModel(Backbone):
             )
         embedding = nn.Embedding(config.vocabulary, config.width)
         super().__init__(config, embedding)
-        self.head = nn.Linear(config.width, config.vocabulary, bias=False)
+        self.head = Head(config.width, config.vocabulary, cap=config.logits_cap)
         for table in filter(None, (embedding, self.places)):
             nn.init.normal_(table.weight, std=EMBEDDING_STD)
 
