@@ -166,14 +166,14 @@ def one_step(
     optimizer.zero_grad(set_to_none=True)
     # What dropout drops is a function of (seed, first row), as the data are: a run that goes on later drops the same.
     with seeded(child_seed(seed, "dropout", start)):
-        loss = backward(module, batch, group)
+        loss = backward(module, batch, group, smoothing=task.smoothing)
     nn.utils.clip_grad_norm_(module.parameters(), config.clip)
     optimizer.step()
     loss, tokens = group.total(loss, batch.tokens.numel())
     return loss, int(tokens)
 
 
-def backward(module: nn.Module, batch: Batch, group: Group) -> float:
+def backward(module: nn.Module, batch: Batch, group: Group, *, smoothing: float = 0.0) -> float:
     """Gradients of the mean loss over the scored tokens of the group's whole batch; returns this process's share of it.
 
     Rows, and so processes, may have different numbers of scored tokens: each counts by those that it has.
@@ -183,7 +183,7 @@ def backward(module: nn.Module, batch: Batch, group: Group) -> float:
     shares = []
     for i, piece in enumerate(pieces):
         with synchronised(module, last=i == len(pieces) - 1):
-            share = loss_of(module(piece.tokens)[0], piece, reduction="sum") / scored
+            share = loss_of(module(piece.tokens)[0], piece, reduction="sum", smoothing=smoothing) / scored
             # DDP and FSDP take the mean over processes of what is to be a sum.
             (share * group.count).backward()
         shares.append(share.item())
