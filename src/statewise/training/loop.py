@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from statewise.core.events import Evaluated, Finished, Progress, Sink, Tee
 from statewise.core.random import child_seed, seeded
-from statewise.models import Backbone
+from statewise.models import Trainable
 from statewise.tasks import Batch, Task
 from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
 from statewise.training.config import TrainingConfig
@@ -50,7 +50,7 @@ class Outcome:
 
 
 def train(
-    model: Backbone,
+    model: Trainable,
     task: Task,
     config: TrainingConfig,
     *,
@@ -124,7 +124,7 @@ def conclude(divided: Divided, place: Place) -> None:
         place.end("diverged", f"weights were not finite after step {place.step}")
 
 
-def loss_of_ignorance(model: Backbone, task: Task, config: TrainingConfig) -> float:
+def loss_of_ignorance(model: Trainable, task: Task, config: TrainingConfig) -> float:
     """The loss of a model that answers without reading."""
     if task.measure == "squared error":
         return max(task.chance(size) for size in config.sizes)
