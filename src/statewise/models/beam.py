@@ -90,14 +90,13 @@ def beam_search(
     while len(going.sentences):
         length += 1
         logits, state = advance(last, state)
+        width = going.scores.shape[1]
         going, rows = extend(going, logits, found, beams=beams, end=end, penalty=penalty)
         open_ = not_done(going, found, longest, length, beams=beams, penalty=penalty)
-        if not bool(open_.all()):
-            going, rows = Beams(*(part[open_] for part in going)), rows[open_]
-            state = gather_states(state, rows.flatten())
-        else:
-            # Beams that grew from one: after the first token there are more rows than before it.
-            state = (gather_states if length == 1 else reorder)(state, rows.flatten())
+        going, rows = Beams(*(part[open_] for part in going)), rows[open_]
+        # With as many rows as before, each is of the sentence that it was of.
+        stays = bool(open_.all()) and rows.shape[1] == width
+        state = (reorder if stays else gather_states)(state, rows.flatten())
         last = going.tokens[..., -1].flatten()
     return [sorted(each, key=lambda one: -one.score)[:beams] for each in found]
 
@@ -113,11 +112,11 @@ def extend(
     parent, token = flat // vocabulary, flat % vocabulary
     ends = token == end
     for sentence, rank in ((ends & best.isfinite())[:, :beams]).nonzero().tolist():
-        tokens = going.tokens[sentence, parent[sentence, rank]].tolist()
+        written = tuple(going.tokens[sentence, parent[sentence, rank]].tolist())
         score = best[sentence, rank].item() / (length + 1) ** penalty
-        found[going.sentences[sentence]].append(Hypothesis(tuple(tokens), score, ended=True))
+        found[going.sentences[sentence]].append(Hypothesis(written, score, ended=True))
     # Those that go on, best first: at most one of each beam's continuations ends.
-    order = ends.int().argsort(1, stable=True)[:, :beams]
+    order = ends.int().argsort(dim=1, stable=True)[:, :beams]
     kept, grown = parent.gather(1, order), token.gather(1, order)
     scores = best.gather(1, order).masked_fill(ends.gather(1, order), -torch.inf)
     tokens = torch.cat([going.tokens.gather(1, kept[..., None].expand(-1, -1, length)), grown[..., None]], -1)
@@ -130,14 +129,18 @@ def not_done(
 ) -> Tensor:
     """Which sentences go on, (B,) bool; what is cut at its longest length goes to `found`."""
     best = (going.scores[:, 0] / length**penalty).tolist()
-    goes_on = []
+    goes_on: list[bool] = []
     for place, sentence in enumerate(going.sentences.tolist()):
         ended = sorted((one.score for one in found[sentence]), reverse=True)[:beams]
         if length >= longest[sentence]:
-            for tokens, score in zip(going.tokens[place].tolist(), going.scores[place].tolist(), strict=True):
-                if score > -torch.inf:
-                    found[sentence].append(Hypothesis(tuple(tokens), score / length**penalty, ended=False))
+            found[sentence] += cut(going.tokens[place], going.scores[place] / length**penalty)
             goes_on.append(False)
         else:
             goes_on.append(best[place] > (ended[-1] if len(ended) == beams else -torch.inf))
     return torch.tensor(goes_on, device=going.scores.device)
+
+
+def cut(tokens: Tensor, scores: Tensor) -> list[Hypothesis]:
+    """Hypotheses of a sentence's beams (K, t) that go no further, though none has ended."""
+    pairs = zip(tokens.tolist(), scores.tolist(), strict=True)
+    return [Hypothesis(tuple(each), score, ended=False) for each, score in pairs if score > -torch.inf]

@@ -108,9 +108,10 @@ class FullAttention(WholeSequence):
             places = torch.arange(x.shape[1], device=x.device)
             query, keys = rotate_tokens(query, places), rotate_tokens(keys, places)
         mask = None if reset is None else real_tokens(reset)[:, None, None, :]
-        heads = (part.transpose(1, 2) for part in (query, keys, values))
-        y = F.scaled_dot_product_attention(*heads, attn_mask=mask).transpose(1, 2)
-        return self.output(y.flatten(2)), ()
+        y = F.scaled_dot_product_attention(
+            query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), attn_mask=mask
+        )
+        return self.output(y.transpose(1, 2).flatten(2)), ()
 
     def initial_state(
         self, batch_size: int, *, device: torch.device | None = None, dtype: torch.dtype | None = None

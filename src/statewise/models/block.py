@@ -137,7 +137,8 @@ class Block(nn.Module):
         if self.cross is None:
             return x
         assert isinstance(memory, Memory), "a block that reads a memory is given one with its state"
-        return x + self.dropout(self.cross(self.cross_norm(x), memory))
+        read: Tensor = self.dropout(self.cross(self.cross_norm(x), memory))
+        return x + read
 
     def _shared(self, first_value: FirstValue | None) -> dict[str, Any]:
         """What the mixer takes besides its input."""

@@ -39,7 +39,7 @@ class StateBridge(nn.Module):
 
     def forward(self, final: ModelState, blocks: nn.ModuleList) -> tuple[BlockState, ...]:
         """The states in which a decoder's blocks start."""
-        dtype = self.projections[0].weight.dtype
+        dtype = self.norm.weight.dtype
         held = self.norm(torch.cat([part.to(dtype) for part in state_numbers(final)], 1))
         states, first_value = [], FirstValue()
         for block, projection in zip(blocks, self.projections, strict=True):

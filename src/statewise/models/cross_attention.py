@@ -1,6 +1,6 @@
 """Attention from a decoder to what an encoder wrote: keys and values are computed once, and read at every step.
 
-    q_t = W_q x_t + b        k_s, v_s = W e_s + b        y_t = W_o · concat over heads of Σ_s softmax_s(q_t · k_s / √d) v_s
+    q_t = W_q x_t + b      k_s, v_s = W e_s + b      y_t = W_o · concat over heads of Σ_s softmax_s(q_t · k_s / √d) v_s
 
 B batch, T tokens of the decoder, S of the encoder, D width, H heads, d = D/H.
 Sources: Bahdanau et al., arXiv 1409.0473, in the form of Vaswani et al., arXiv 1706.03762, §3.2.3.
@@ -58,6 +58,6 @@ class CrossAttention(nn.Module):
         """What each token reads."""
         query = self.query(x if x.ndim == 3 else x[:, None]).unflatten(-1, (-1, self.head_size)).transpose(1, 2)
         mask = memory.real[:, None, None, :]
-        y = F.scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=mask)
-        y = self.output(y.transpose(1, 2).flatten(2))
+        read = F.scaled_dot_product_attention(query, memory.keys, memory.values, attn_mask=mask)
+        y: Tensor = self.output(read.transpose(1, 2).flatten(2))
         return y if x.ndim == 3 else y[:, 0]

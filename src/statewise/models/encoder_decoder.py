@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
 from statewise.core.padding import left_padding_reset
+from statewise.core.state import gather_states
 from statewise.models.backbone import EMBEDDING_STD, Backbone, ModelState, build_block
 from statewise.models.bidirectional import real_tokens
 from statewise.models.block import Block, BlockState
@@ -100,8 +101,8 @@ class EncoderDecoder(nn.Module):
                 f"  pairs  {tuple(pairs.shape)} {pairs.dtype}"
             )
         source, target = pairs.unbind(-1)
-        logits, state = self.decoder(target, self.read(source))
-        return logits, cast(ModelState, state)
+        logits, state = cast(tuple[Tensor, ModelState], self.decoder(target, self.read(source)))
+        return logits, state
 
     def read(self, source: Tensor) -> ModelState:
         """The state in which the decoder starts, after the encoder has read sources (B, S), PAD behind each.
@@ -124,12 +125,24 @@ class EncoderDecoder(nn.Module):
     def _crossing(self, encoded: Tensor, final: ModelState, reset: Tensor) -> tuple[BlockState, ...]:
         """The states of the decoder's blocks before any token."""
         if self.bridge is not None:
-            return self.bridge(final, self.decoder.blocks)
+            states: tuple[BlockState, ...] = self.bridge(final, self.decoder.blocks)
+            return states
         real = real_tokens(reset)
-        return tuple(
-            block.initial_state(len(encoded))._replace(memory=block.cross.remember(encoded, real))
-            for block in self.decoder.blocks
-        )
+        return tuple(reading(cast(Block, block), encoded, real) for block in self.decoder.blocks)
+
+
+def within_sentences(state: ModelState, rows: Tensor) -> ModelState:
+    """`gather_states` where each row goes to one of the same source: memories are left where they are."""
+    blocks = tuple(
+        gather_states(block._replace(memory=()), rows)._replace(memory=block.memory) for block in state.blocks
+    )
+    return ModelState(blocks, gather_states(state.position, rows))
+
+
+def reading(block: Block, encoded: Tensor, real: Tensor) -> BlockState:
+    """The state of a decoder's block before any token: its memory, and nothing read."""
+    assert block.cross is not None, "a decoder with this bridge has attention to a memory in every block"
+    return block.initial_state(len(encoded))._replace(memory=block.cross.remember(encoded, real))
 
 
 def moved_right(source: Tensor, lengths: Tensor) -> Tensor:

@@ -9,8 +9,8 @@ from statewise.core.config import digest, from_plain
 from statewise.core.errors import RunError
 from statewise.runs.record import FORMAT, STATUSES, Record
 
-RECORD, CONFIG, EVENTS, MODEL, CHECKPOINT = (
-    "record.json", "config.json", "events.jsonl", "model.safetensors", "checkpoint",
+RECORD, CONFIG, EVENTS, MODEL, CHECKPOINT, TOKENIZER = (
+    "record.json", "config.json", "events.jsonl", "model.safetensors", "checkpoint", "tokenizer.json",
 )  # fmt: skip
 
 

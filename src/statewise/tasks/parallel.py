@@ -87,7 +87,7 @@ def unequal(source: str, target: str, left: list[bytes], right: list[bytes]) -> 
     path, lines = (source, left) if len(left) > len(right) else (target, right)
     first = min(len(left), len(right))
     return (
-        f"translation: {source} has {len(left):,} lines and {target} has {len(right):,}; each line must have a partner. "
+        f"translation: {source} has {len(left):,} lines and {target} has {len(right):,}; each must have a partner. "
         f"The first without one is line {first + 1} of {path}: {shown(lines[first])}"
     )
 

@@ -45,8 +45,8 @@ class Translation(Task):
     source, target     files with a line for each sentence, gzipped or not; without a target, one file with a tab
                        between the two in each line
     validation_source, validation_target, test_source, test_target
-                       the same for these parts; one that is not named is cut off the end of the training files: the last
-                       tenth for test, and of what is left the last fiftieth for validation
+                       the same for these parts; one that is not named is cut off the end of the training files: the
+                       last tenth for test, and of what is left the last fiftieth for validation
     pieces             the most that the vocabulary may have
     label_smoothing    share of a target's probability that training spreads evenly over the vocabulary, in [0, 1)
     sha256             what the contents must be, in hex, one for each part that is named; None takes what is there
