@@ -8,7 +8,7 @@ from statewise.constructions.construction import Construction
 from statewise.constructions.named import build
 from statewise.core.config import canonical
 from statewise.core.errors import RunError, UsageError
-from statewise.models import load_model, save_model
+from statewise.models import LanguageModel, VectorModel, load_model, save_model
 
 MODEL = "model.safetensors"
 CONSTRUCTION = "construction.json"
@@ -39,4 +39,7 @@ def load_construction(folder: str | Path) -> Construction:
         raise RunError(f"{folder} holds no {CONSTRUCTION}, so no construction was saved there") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, UsageError) as error:
         raise RunError(f"{path} does not describe a construction: {error}") from None
-    return replace(construction, model=load_model(Path(folder) / MODEL).eval())
+    model = load_model(Path(folder) / MODEL).eval()
+    if not isinstance(model, LanguageModel | VectorModel):
+        raise RunError(f"{Path(folder) / MODEL} does not hold the model of a construction")
+    return replace(construction, model=model)

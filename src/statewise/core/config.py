@@ -5,6 +5,7 @@ import hashlib
 import json
 import types
 import typing
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from statewise.core.errors import UsageError, suggestion
@@ -70,12 +71,22 @@ def from_plain(cls: type[C], plain: dict[str, Any], *, where: str) -> C:
     return cls(**{key: _restore(hints[key], value, f"{where}.{key}") for key, value in plain.items()})
 
 
+def from_plain_any(classes: Sequence[type[C]], plain: dict[str, Any], *, where: str) -> C:
+    """The same of several dataclasses: the first that has every key of `plain`, or the first of all."""
+    keys = plain.keys() if isinstance(plain, dict) else {}
+    fitting = (cls for cls in classes if keys <= {field.name for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
+    return from_plain(next(fitting, classes[0]), plain, where=where)
+
+
 def _restore(hint: Any, value: Any, where: str) -> Any:
     """`value` with lists made tuples and dicts made dataclasses again, as the annotation says."""
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
-        (hint,) = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+        choices = [choice for choice in typing.get_args(hint) if choice is not type(None)]
+        if len(choices) > 1 and isinstance(value, dict):
+            return from_plain_any(choices, value, where=where)
+        hint = choices[0]
     if dataclasses.is_dataclass(hint) and not isinstance(value, typing.cast(type[Any], hint)):
         return from_plain(typing.cast(type[Any], hint), value, where=where)
     kind = typing.get_origin(hint) or hint

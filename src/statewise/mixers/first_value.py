@@ -21,6 +21,12 @@ class FirstValue:
     def __init__(self) -> None:
         self._layer: nn.Module | None = None
         self._value: Tensor | None = None
+        self._backwards: FirstValue | None = None
+
+    def backwards(self) -> "FirstValue":
+        """That of the same pass over the sequence in the opposite order: the same at every call."""
+        self._backwards = self._backwards or FirstValue()
+        return self._backwards
 
     def below(self, layer: nn.Module, value: Tensor) -> Tensor | None:
         """The first layer's values; None to the first layer itself, whose `value` is kept."""

@@ -12,9 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
+from statewise.mixers import Mixer
 from statewise.mixers.first_value import FirstValue
 from statewise.models.block import NORMS, Block, BlockState, scale_residual_outputs
 from statewise.models.config import ModelConfig
+from statewise.models.cross_attention import CrossAttention
 from statewise.models.stack import build_mixer
 
 EMBEDDING_STD = 0.02
@@ -40,14 +42,19 @@ class Backbone(nn.Module):
 
     head: nn.Module
 
-    def __init__(self, config: ModelConfig, embedding: nn.Module) -> None:
+    def __init__(
+        self,
+        config: ModelConfig,
+        embedding: nn.Module,
+        make_block: Callable[[ModelConfig, int], Block] | None = None,
+    ) -> None:
         super().__init__()
         self.config = config
         self.embedding = embedding
         self.places = nn.Embedding(config.max_length, config.width) if config.max_length else None
         make_norm = partial(NORMS[config.norm], config.width, config.norm_epsilon)
         self.embedding_norm = make_norm() if config.embedding_norm else nn.Identity()
-        self.blocks = nn.ModuleList(build_block(config, layer) for layer in range(len(config.layers)))
+        self.blocks = nn.ModuleList((make_block or build_block)(config, layer) for layer in range(len(config.layers)))
         self.norm = make_norm()
         scale_residual_outputs(self.blocks)
 
@@ -137,18 +144,17 @@ class Backbone(nn.Module):
         return places
 
 
-def build_block(config: ModelConfig, layer: int) -> Block:
-    """The block at place `layer`, from 0."""
+def build_block(
+    config: ModelConfig, layer: int, *, mixer: Mixer | None = None, cross: CrossAttention | None = None
+) -> Block:
+    """The block at place `layer`, from 0.
+
+    mixer  another one than the stack has there
+    cross  what it reads an encoder's outputs with
+    """
     layers = len(config.layers)
-    mixer = build_mixer(
-        config.layers[layer],
-        config.width,
-        expansion=config.expansion,
-        positions=config.positions,
-        settings=config.mixer_settings,
-        layer=layer,
-        layers=layers,
-    )
+    if mixer is None:
+        mixer = mixer_at(config, layer)
     return Block(
         mixer,
         feed_forward=config.feed_forward,
@@ -160,6 +166,20 @@ def build_block(config: ModelConfig, layer: int) -> Block:
         dropout=config.dropout,
         layer=layer,
         layers=layers,
+        cross=cross,
+    )
+
+
+def mixer_at(config: ModelConfig, layer: int) -> Mixer:
+    """A new mixer as the stack has it at place `layer`."""
+    return build_mixer(
+        config.layers[layer],
+        config.width,
+        expansion=config.expansion,
+        positions=config.positions,
+        settings=config.mixer_settings,
+        layer=layer,
+        layers=len(config.layers),
     )
 
 

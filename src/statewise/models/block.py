@@ -1,6 +1,8 @@
 """The pre-norm block: a mixer along time, then a feed-forward along channels, each on a residual.
 
 x ← x + mixer(norm(x))        x ← x + feed_forward(norm(x))
+
+A decoder's block that reads an encoder's outputs has x ← x + cross(norm(x), memory) between the two.
 """
 
 from collections.abc import Callable
@@ -13,6 +15,7 @@ from statewise.core.errors import pick
 from statewise.mixers import Mixer, ShortConv
 from statewise.mixers.first_value import FirstValue
 from statewise.mixers.mixer import State
+from statewise.models.cross_attention import CrossAttention, Memory
 from statewise.models.feed_forward import build_feed_forward
 
 NORMS: dict[str, Callable[[int, float | None], nn.Module]] = {
@@ -22,13 +25,20 @@ NORMS: dict[str, Callable[[int, float | None], nn.Module]] = {
 }
 """Called with the width, and what is added to the variance or None for the norm's own."""
 
+BRANCH_ENDS = ("mixer.output", "feed_forward.2", "feed_forward.output", "cross.output", "ahead.output", "back.output")
+"""What the names of the last linear maps of residual branches end with; the last two are those of two directions."""
+
 
 class BlockState(NamedTuple):
-    """The states of the mixer, of the short convolution and of the feed-forward; () where one has none."""
+    """The states of the mixer, of the short convolution and of the feed-forward; () where one has none.
+
+    memory  what an encoder wrote, the same at every step; () where there is none
+    """
 
     mixer: State
     conv: State
     feed_forward: State = ()
+    memory: Memory | tuple[()] = ()
 
 
 class Block(nn.Module):
@@ -42,6 +52,7 @@ class Block(nn.Module):
     feed_forward_kind   one of `FEED_FORWARDS`
     dropout             share of what the mixer and the feed-forward add to the residual that is dropped in training
     layer, layers       the block's place in its stack, from 0, for feed-forwards whose initial values depend on it
+    cross               reads the memory in the block's state, between mixer and feed-forward
     """
 
     def __init__(
@@ -57,6 +68,7 @@ class Block(nn.Module):
         dropout: float = 0.0,
         layer: int = 0,
         layers: int = 1,
+        cross: CrossAttention | None = None,
     ) -> None:
         super().__init__()
         make_norm = pick("norm", norm, NORMS)
@@ -64,6 +76,9 @@ class Block(nn.Module):
         self.conv = ShortConv(mixer.width, taps=conv) if conv else None
         self.mixer = mixer
         self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
+        self.cross = cross
+        if cross is not None:
+            self.cross_norm = make_norm(mixer.width, norm_epsilon)
         self.feed_forward: nn.Module | None = None
         if feed_forward:
             self.feed_forward_norm = make_norm(mixer.width, norm_epsilon)
@@ -88,7 +103,7 @@ class Block(nn.Module):
         if self.conv is not None:
             y, conv = self.conv(y, before.conv, reset=reset)
         y, mixer = self.mixer(y, before.mixer, reset=reset, **self._shared(first_value))
-        x = x + self.dropout(y)
+        x = self._read(x + self.dropout(y), before.memory)
         if self.feed_forward is not None:
             y = self.feed_forward_norm(x)
             if isinstance(self.feed_forward, Mixer):
@@ -96,7 +111,7 @@ class Block(nn.Module):
             else:
                 y = self.feed_forward(y)
             x = x + self.dropout(y)
-        return x, BlockState(mixer, conv, feed_forward)
+        return x, BlockState(mixer, conv, feed_forward, before.memory)
 
     def step(self, x: Tensor, state: BlockState, *, first_value: FirstValue | None = None) -> tuple[Tensor, BlockState]:
         """One token (B, D)."""
@@ -104,7 +119,7 @@ class Block(nn.Module):
         if self.conv is not None:
             y, conv = self.conv.step(y, conv)
         y, mixer = self.mixer.step(y, state.mixer, **self._shared(first_value))
-        x = x + self.dropout(y)
+        x = self._read(x + self.dropout(y), state.memory)
         if self.feed_forward is not None:
             y = self.feed_forward_norm(x)
             if isinstance(self.feed_forward, Mixer):
@@ -112,7 +127,7 @@ class Block(nn.Module):
             else:
                 y = self.feed_forward(y)
             x = x + self.dropout(y)
-        return x, BlockState(mixer, conv, feed_forward)
+        return x, BlockState(mixer, conv, feed_forward, state.memory)
 
     def initial_state(self, batch_size: int) -> BlockState:
         """The state before any token."""
@@ -121,6 +136,14 @@ class Block(nn.Module):
             for part in (self.mixer, self.conv, self.feed_forward)
         )
         return BlockState(*parts)
+
+    def _read(self, x: Tensor, memory: Memory | tuple[()]) -> Tensor:
+        """x (B, …, D) with what is read from the memory added."""
+        if self.cross is None:
+            return x
+        assert isinstance(memory, Memory), "a block that reads a memory is given one with its state"
+        read: Tensor = self.dropout(self.cross(self.cross_norm(x), memory))
+        return x + read
 
     def _shared(self, first_value: FirstValue | None) -> dict[str, Any]:
         """What the mixer takes besides its input."""
@@ -136,7 +159,7 @@ def scale_residual_outputs(blocks: nn.ModuleList) -> None:
     outputs = [
         module
         for name, module in blocks.named_modules()
-        if isinstance(module, nn.Linear) and name.endswith(("mixer.output", "feed_forward.2", "feed_forward.output"))
+        if isinstance(module, nn.Linear) and name.endswith(BRANCH_ENDS)
     ]
     with torch.no_grad():
         for layer in outputs:

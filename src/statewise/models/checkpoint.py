@@ -7,34 +7,37 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from statewise.core.config import canonical, from_plain
+from statewise.core.config import canonical, from_plain_any
 from statewise.core.errors import RunError, UsageError
-from statewise.models.backbone import Backbone
-from statewise.models.build import build_model
+from statewise.models.build import Model, Trainable, build_model
 from statewise.models.config import ModelConfig
-from statewise.models.language_model import LanguageModel
-from statewise.models.vector_model import VectorModel
+from statewise.models.encoder_decoder_config import EncoderDecoderConfig
 
 KEY = "statewise.model"
+CONFIGS: tuple[type[ModelConfig] | type[EncoderDecoderConfig], ...] = (ModelConfig, EncoderDecoderConfig)
+SHOWN = 3
+"""Names of tensors that a message shows."""
 
 
-def save_model(model: Backbone, path: str | Path) -> None:
+def save_model(model: Trainable, path: str | Path) -> None:
     """Write the weights and the configuration to `path`."""
     weights = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
     save_file(weights, path, metadata={KEY: canonical(model.config)})
 
 
-def load_model(path: str | Path) -> LanguageModel | VectorModel:
+def load_model(path: str | Path) -> Model:
     """The model that `save_model` wrote, on the CPU. A file that is damaged or not ours is a RunError."""
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         if KEY not in metadata:
             raise RunError(f"{path} is a safetensors file without the configuration of a statewise model")
-        config = from_plain(ModelConfig, json.loads(metadata[KEY]), where=str(path))
+        config = from_plain_any(CONFIGS, json.loads(metadata[KEY]), where=str(path))
         with torch.device("meta"):
             model = build_model(config)
-        model.load_state_dict(load_file(path), assign=True)
+        weights = load_file(path)
+        check_names(set(weights), set(model.state_dict()), path)
+        model.load_state_dict(weights, assign=True)
     except FileNotFoundError:
         raise RunError(f"there is no model file {path}") from None
     except UsageError as error:
@@ -42,3 +45,14 @@ def load_model(path: str | Path) -> LanguageModel | VectorModel:
     except (SafetensorError, json.JSONDecodeError, RuntimeError) as error:
         raise RunError(f"{path} does not hold a whole model: {error}") from None
     return model
+
+
+def check_names(found: set[str], needed: set[str], path: str | Path) -> None:
+    """Raise a RunError unless a file has the tensors of the model that it describes, all and alone."""
+    parts = [
+        f"{verb} {len(names)}: {', '.join(names[:SHOWN])}{', …' if len(names) > SHOWN else ''}"
+        for verb, names in (("lacks", sorted(needed - found)), ("has too many by", sorted(found - needed)))
+        if names
+    ]
+    if parts:
+        raise RunError(f"{path} does not hold a whole model: of {len(needed)} tensors it {', and '.join(parts)}")

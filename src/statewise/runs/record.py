@@ -13,11 +13,15 @@ STATUSES = (*CONCLUSIVE, "crashed", "failed")
 
 
 def model_of_run(config: dict[str, Any]) -> str:
-    """What to call the model of a run: its stack or, where its weights were written down, their construction."""
-    initial = config.get("initial")
+    """What to call the model of a run: its stack or, where its weights were written down, their construction.
+
+    >>> model_of_run({"model": {"stack": "gru", "bridge": "state"}})
+    'gru, bridge state'
+    """
+    initial, bridge = config.get("initial"), config["model"].get("bridge")
     if initial is None:
         stack: str = config["model"]["stack"]
-        return stack
+        return stack if bridge is None else f"{stack}, bridge {bridge}"
     rounding = f", in {initial['rounding']}" if initial["rounding"] else ""
     noise = f", noise {initial['noise']:g}" if initial["noise"] else ""
     trained = f", trained {config['training']['steps']:,} steps" if config["training"]["steps"] else ""
@@ -90,6 +94,38 @@ class FreeRunning:
 
 
 @dataclass(frozen=True, kw_only=True)
+class BleuAtLength:
+    """BLEU of the sentences whose source has from `least` to `most` words; None has no end."""
+
+    least: int
+    most: int | None
+    sentences: int
+    bleu: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translated:
+    """What a model makes of the test part's sources on its own, by beam search, beside the references.
+
+    bleu, chrf     from 0 to 100, and each one's signature: how it was counted
+    beams          and `penalty`, the power of the length: of the search
+    sentences      how many were translated
+    nats_per_byte  of the references, under teacher forcing; a line's end counts as one byte
+    by_length      BLEU by the words of the source
+    """
+
+    bleu: float
+    chrf: float
+    bleu_signature: str
+    chrf_signature: str
+    beams: int
+    penalty: float
+    sentences: int
+    nats_per_byte: float
+    by_length: tuple[BleuAtLength, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """Measurements at one size, on the test split; `validation` apart.
 
@@ -104,6 +140,7 @@ class Result:
     loss_per_byte       in nats, where tokens spell text; None elsewhere, and in records older than it
     recovered_at_least  its lower confidence limit
     free                what the model does on its own; None where the task is answered at once
+    translation         what it makes of the test part's sources, for parallel text
     """
 
     size: int
@@ -118,6 +155,7 @@ class Result:
     recovered_at_least: float | None = None
     free: FreeRunning | None = None
     loss_per_byte: float | None = None
+    translation: Translated | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

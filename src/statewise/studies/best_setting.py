@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from statewise.models import ModelConfig
+from statewise.models import EncoderDecoderConfig, ModelConfig
 from statewise.studies.run_config import RunConfig
 from statewise.studies.study import Trained
 from statewise.training import TrainingConfig
@@ -15,7 +15,7 @@ def at_best_setting(trained: Trained, runs: Sequence[RunConfig]) -> list[RunConf
     A setting is a model and how it is trained. A run that did not finish counts as an infinite loss, or a setting would
     look better that breaks most seeds. Of equals the lowest learning rate, then the first; none where nothing finished.
     """
-    groups: dict[tuple[ModelConfig, TrainingConfig], list[RunConfig]] = {}
+    groups: dict[tuple[ModelConfig | EncoderDecoderConfig, TrainingConfig], list[RunConfig]] = {}
     for run in runs:
         groups.setdefault((run.model, run.training), []).append(run)
     by_rate = sorted(groups.values(), key=lambda group: group[0].training.learning_rate)

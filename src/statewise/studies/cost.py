@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from statewise.core.config import digest
 from statewise.core.events import Event
-from statewise.models import Backbone
+from statewise.models import Trainable
 from statewise.studies.execute import initial_model
 from statewise.studies.run_config import RunConfig
 from statewise.tasks import Task, from_identity
@@ -71,14 +71,14 @@ def measure_cost(run: RunConfig) -> Cost:
     )
 
 
-def seconds_of_step(model: Backbone, task: Task, run: RunConfig, size: int) -> float:
+def seconds_of_step(model: Trainable, task: Task, run: RunConfig, size: int) -> float:
     """One step at a size: the mean of a few. The model is trained by them."""
     only = replace(run.training, sizes=(size,), time=None, evaluate_every=NEVER)
     train(model, task, replace(only, steps=1), seed=run.seed, sink=Unheard())
     return train(model, task, replace(only, steps=STEPS), seed=run.seed, sink=Unheard()).seconds / STEPS
 
 
-def seconds_to_score(model: Backbone, task: Task, run: RunConfig, size: int, examples: int | None) -> float:
+def seconds_to_score(model: Trainable, task: Task, run: RunConfig, size: int, examples: int | None) -> float:
     """An evaluation on so many examples, from its first batch."""
     limits = [limit for limit in (examples, task.num_examples("validation", size)) if limit is not None]
     batch = max(1, TOKENS_AT_ONCE // task.length(size))

@@ -14,7 +14,7 @@ from statewise.core.events import Noted, Sink, Tee
 from statewise.core.listeners import RunInfo, listening
 from statewise.core.random import child_seed, seeded
 from statewise.mixers import find_mixer
-from statewise.models import Backbone, LanguageModel, VectorModel, build_model, save_model
+from statewise.models import EncoderDecoder, LanguageModel, Model, Trainable, build_model, save_model
 from statewise.runs import Record, Result, RunFolder, RunStore
 from statewise.runs.record import FreeRunning, Validation
 from statewise.search import Traced, answer_accuracy, run_freely
@@ -22,7 +22,8 @@ from statewise.studies.environment import environment, watch_memory
 from statewise.studies.keeper import RunKeeper
 from statewise.studies.run_config import ROUNDINGS, RunConfig
 from statewise.studies.threads import threads
-from statewise.tasks import IndexLookup, PackedText, Task, from_identity
+from statewise.studies.translation.scores import sacrebleu, score_test
+from statewise.tasks import IndexLookup, PackedText, Task, Translation, from_identity
 from statewise.tasks.packed_text import BYTES
 from statewise.training import Group, Outcome, evaluate, train
 from statewise.training.group import ALONE
@@ -72,6 +73,8 @@ def carry_out(
 ) -> Record:
     """Train and measure in a folder, from where it was left, and finish it."""
     task, model = from_identity(config.task), initial_model(config)
+    if isinstance(task, Translation):
+        sacrebleu()
     repeatable, sinks = config.training.time is None, Tee(folder, sink)
     keeper = RunKeeper(folder, every=checkpoint_every, repeatable=repeatable, sink=sink, division=group.division)
     watch_memory()
@@ -85,6 +88,8 @@ def carry_out(
         save_model(model, folder.model)
         if isinstance(task, PackedText) and task.tokenizer != BYTES:
             folder.tokenizer.write_text(task.byte_pairs().text, encoding="utf-8")
+        if isinstance(task, Translation):
+            task.subwords().save(folder.tokenizer)
     record = Record(
         config=folder.config,
         status=outcome.status,
@@ -107,7 +112,7 @@ def fail(config: RunConfig, store: RunStore) -> Record:
     return record
 
 
-def initial_model(config: RunConfig) -> LanguageModel | VectorModel:
+def initial_model(config: RunConfig) -> Model:
     """The model that training starts from: random, or a construction's, rounded and with noise on it."""
     if config.initial is None:
         with seeded(child_seed(config.seed, "weights")):
@@ -124,12 +129,12 @@ def initial_model(config: RunConfig) -> LanguageModel | VectorModel:
     return model
 
 
-def measure_all(model: Backbone, task: Task, config: RunConfig) -> list[Result]:
+def measure_all(model: Trainable, task: Task, config: RunConfig) -> list[Result]:
     """Score the test and the validation split and read the state at every size."""
     return [measure_one(model, task, config, size) for size in config.evaluation.sizes]
 
 
-def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Result:
+def measure_one(model: Trainable, task: Task, config: RunConfig, size: int) -> Result:
     """Accuracy, loss, state bits and, for index lookup, recovered bits at one size."""
     plan = config.evaluation
     score, validation = (
@@ -155,6 +160,8 @@ def measure_one(model: Backbone, task: Task, config: RunConfig, size: int) -> Re
     )
     if isinstance(task, Traced) and isinstance(model, LanguageModel):
         return replace(result, free=measure_freely(model, task, config, size))
+    if isinstance(task, Translation) and isinstance(model, EncoderDecoder):
+        return replace(result, translation=score_test(model, task, score.loss, examples=plan.examples))
     if plan.strings == 0 or not isinstance(task, IndexLookup) or not isinstance(model, LanguageModel):
         return result
     reading = read_index_lookup(model, task, size, strings=plan.strings, seed=config.seed, among=len(plan.sizes))
@@ -171,7 +178,7 @@ def measure_freely(model: LanguageModel, task: Traced, config: RunConfig, size: 
 
 
 @torch.no_grad()
-def state_bits_at_cut(model: Backbone, task: Task, size: int, seed: int) -> tuple[int, int]:
+def state_bits_at_cut(model: Trainable, task: Task, size: int, seed: int) -> tuple[int, int]:
     """State bits and counter bits carried for one sequence after the task's cut, from the tensors themselves."""
     count = min(EXAMPLES_TO_COUNT, task.num_examples("test", size) or EXAMPLES_TO_COUNT)
     tokens = task.examples("test", seed=seed, start=0, count=count, size=size).tokens
@@ -179,7 +186,7 @@ def state_bits_at_cut(model: Backbone, task: Task, size: int, seed: int) -> tupl
     return count_state_bits(state)
 
 
-def facts_of(model: Backbone) -> dict[str, Any]:
+def facts_of(model: Trainable) -> dict[str, Any]:
     """What bounds ask of a stack."""
     mixers = [find_mixer(name) for name in model.config.layers]
     return {

@@ -7,7 +7,7 @@ import torch
 
 from statewise.core.config import digest, from_plain, to_plain
 from statewise.core.errors import UsageError, pick
-from statewise.models import ModelConfig
+from statewise.models import EncoderDecoderConfig, ModelConfig
 from statewise.runs.record import title_of_run
 from statewise.training import TrainingConfig
 
@@ -70,7 +70,7 @@ class RunConfig:
     """
 
     task: dict[str, Any]
-    model: ModelConfig
+    model: ModelConfig | EncoderDecoderConfig
     training: TrainingConfig
     evaluation: EvaluationConfig
     seed: int

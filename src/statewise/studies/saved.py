@@ -6,7 +6,7 @@ from pathlib import Path
 from statewise.constructions import Construction, load_construction
 from statewise.constructions.saved import CONSTRUCTION
 from statewise.core.errors import RunError, UsageError
-from statewise.models import LanguageModel, VectorModel, load_model
+from statewise.models import Model, load_model
 from statewise.runs import Record, read_record
 from statewise.runs.on_disk import MODEL, RECORD, TOKENIZER
 from statewise.studies.run_config import RunConfig
@@ -22,16 +22,16 @@ class SavedRun:
 
     config: RunConfig
     record: Record
-    model: LanguageModel | VectorModel
+    model: Model
     tokens: Tokens | None = None
 
 
-def load(path: str | Path) -> SavedRun | Construction | LanguageModel | VectorModel:
+def load(path: str | Path) -> SavedRun | Construction | Model:
     """Open a run folder, a construction's folder, or a model file.
 
     A run folder gives a `SavedRun` with `config`, `record` and `model`, one that `construct --save` wrote a
     `Construction`; a `.safetensors` file gives the
-    `LanguageModel` or `VectorModel`. A path that is not there is a UsageError; what is neither, is damaged, or is a run
+    `LanguageModel`, `VectorModel` or `EncoderDecoder`. A path that is not there is a UsageError; what is neither, is damaged, or is a run
     without weights is a RunError.
     """
     path = Path(path)

@@ -59,7 +59,9 @@ class Trained:
 
     def model(self, run: RunConfig) -> Backbone:
         """The trained model of a run that finished."""
-        return load_model(self.store.root / run.name / MODEL)
+        model = load_model(self.store.root / run.name / MODEL)
+        assert isinstance(model, Backbone), "a study that opens models has none in two halves"
+        return model
 
     def loss(self, run: RunConfig) -> float:
         """Test loss of a run that finished, at its only size."""

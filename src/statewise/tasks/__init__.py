@@ -38,6 +38,7 @@ from statewise.tasks.registry import import_task
 from statewise.tasks.selective_copying import SelectiveCopying
 from statewise.tasks.task import UNSCORED, Batch, Task
 from statewise.tasks.text import Text
+from statewise.tasks.translation import Translation
 from statewise.tasks.vectors import VectorTask
 
 __all__ = [
@@ -73,6 +74,7 @@ __all__ = [
     "SelectiveCopying",
     "Task",
     "Text",
+    "Translation",
     "VectorTask",
     "configure",
     "from_identity",
@@ -135,6 +137,8 @@ def from_identity(identity: dict[str, Any]) -> Task:
         answered: Task = import_dotted(path, kind="task", base=Task)(from_identity(identity["task"]))
         return answered
     fields = {key: value for key, value in identity.items() if key not in ("name", "class")}
+    if identity.get("name") == Translation.name:
+        return from_plain(Translation, fields, where="task")
     own = identity.get("class")
     cls = pick("task", str(identity.get("name")), TASKS) if own is None else type(import_task(str(own)))
     return from_plain(cls, fields, where="task")

@@ -106,6 +106,11 @@ class Task(ABC):
         """What to call the task in a table."""
         return self.name
 
+    @property
+    def smoothing(self) -> float:
+        """Share of a target's probability that training spreads evenly over the vocabulary."""
+        return 0.0
+
     def check_size(self, size: int) -> None:
         """Raise a UsageError unless the task has examples of this size."""
         if size < 1 or size % self.size_step:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from statewise.models import Backbone
+from statewise.models import Trainable
 from statewise.training.group import Group
 from statewise.training.precision import InPrecision, check_precision
 
@@ -21,7 +21,7 @@ from statewise.training.precision import InPrecision, check_precision
 class Layout(Protocol):
     """How the tensors of a model lie in the processes that train it."""
 
-    def place(self, model: Backbone, precision: str, group: Group) -> Backbone:
+    def place(self, model: Trainable, precision: str, group: Group) -> Trainable:
         """The model that holds what this process trains."""
 
     def whole(self, tensor: Tensor) -> Tensor:
@@ -37,7 +37,7 @@ class Layout(Protocol):
 class Copies:
     """Every process holds every tensor."""
 
-    def place(self, model: Backbone, precision: str, group: Group) -> Backbone:
+    def place(self, model: Trainable, precision: str, group: Group) -> Trainable:
         """The model itself."""
         return model
 
@@ -62,7 +62,7 @@ class Divided:
     module  is called in its place
     """
 
-    model: Backbone
+    model: Trainable
     module: nn.Module
     layout: Layout
     group: Group
@@ -73,7 +73,7 @@ class Divided:
         return self.group.total(broken) == (0,)
 
     @torch.no_grad()
-    def collect(self, model: Backbone) -> None:
+    def collect(self, model: Trainable) -> None:
         """Copy what was trained into `model`, the same in every process. Collective."""
         if model is not self.model:
             into = model.state_dict()
@@ -81,7 +81,7 @@ class Divided:
                 into[name].copy_(self.layout.whole(tensor))
 
 
-def divide(model: Backbone, precision: str, group: Group, example: Callable[[], Tensor]) -> Divided:
+def divide(model: Trainable, precision: str, group: Group, example: Callable[[], Tensor]) -> Divided:
     """The model in the shares that the group's parallelism says. What was asked for and is not so is an error.
 
     example  gives the tokens of one: what cannot be seen in a flag is seen in a pass over it

@@ -48,17 +48,20 @@ def read(module: nn.Module, batch: Batch, state: Any = None) -> tuple[Tensor, An
     return outputs, after
 
 
-def loss_of(outputs: Tensor, batch: Batch, *, reduction: str = "mean") -> Tensor:
+def loss_of(outputs: Tensor, batch: Batch, *, reduction: str = "mean", smoothing: float = 0.0) -> Tensor:
     """Loss over scored tokens → (): cross-entropy in nats of logits (B, T, V), squared error of vectors (B, T, O).
 
     reduction  mean or sum; the squared error is a mean over channels in either
+    smoothing  share of each target's probability that is spread evenly over the vocabulary
     """
     if batch.targets.is_floating_point():
         total = ((outputs - batch.targets).square().mean(-1) * batch.scored).sum()
         return total / batch.scored.sum() if reduction == "mean" else total
     # Not by indexing: its gradient, which adds one row at a time, costs as much as a matrix product.
     logits = outputs.to(accumulation_dtype(outputs.dtype)).flatten(0, 1)
-    return F.cross_entropy(logits, batch.targets.flatten(), ignore_index=UNSCORED, reduction=reduction)
+    return F.cross_entropy(
+        logits, batch.targets.flatten(), ignore_index=UNSCORED, reduction=reduction, label_smoothing=smoothing
+    )
 
 
 @torch.no_grad()

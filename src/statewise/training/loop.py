@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from statewise.core.events import Evaluated, Finished, Progress, Sink, Tee
 from statewise.core.random import child_seed, seeded
-from statewise.models import Backbone
+from statewise.models import Trainable
 from statewise.tasks import Batch, Task
 from statewise.training.carried import Carried, carry
 from statewise.training.checkpoint import SMOOTHED_STEPS, Keeper, KeepNothing, Place, capture, resume
@@ -52,7 +52,7 @@ class Outcome:
 
 
 def train(
-    model: Backbone,
+    model: Trainable,
     task: Task,
     config: TrainingConfig,
     *,
@@ -129,7 +129,7 @@ def conclude(divided: Divided, place: Place) -> None:
         place.end("diverged", f"weights were not finite after step {place.step}")
 
 
-def loss_of_ignorance(model: Backbone, task: Task, config: TrainingConfig) -> float:
+def loss_of_ignorance(model: Trainable, task: Task, config: TrainingConfig) -> float:
     """The loss of a model that answers without reading."""
     if task.measure == "squared error":
         return max(task.chance(size) for size in config.sizes)
@@ -172,14 +172,16 @@ def one_step(
     optimizer.zero_grad(set_to_none=True)
     # What dropout drops is a function of (seed, first row), as the data are: a run that goes on later drops the same.
     with seeded(child_seed(seed, "dropout", start)):
-        loss = backward(module, batch, group, carried)
+        loss = backward(module, batch, group, carried, smoothing=task.smoothing)
     nn.utils.clip_grad_norm_(module.parameters(), config.clip)
     optimizer.step()
     loss, tokens = group.total(loss, batch.tokens.numel())
     return loss, int(tokens)
 
 
-def backward(module: nn.Module, batch: Batch, group: Group, carried: Carried | None = None) -> float:
+def backward(
+    module: nn.Module, batch: Batch, group: Group, carried: Carried | None = None, *, smoothing: float = 0.0
+) -> float:
     """Gradients of the mean loss over the scored tokens of the group's whole batch; returns this process's share of it.
 
     carried  the state that the batch goes on from, which is replaced by the one after it
@@ -192,7 +194,7 @@ def backward(module: nn.Module, batch: Batch, group: Group, carried: Carried | N
     for i, piece in enumerate(pieces):
         with synchronised(module, last=i == len(pieces) - 1):
             outputs, state = read(module, piece, None if carried is None else carried.state)
-            share = loss_of(outputs, piece, reduction="sum") / scored
+            share = loss_of(outputs, piece, reduction="sum", smoothing=smoothing) / scored
             # DDP and FSDP take the mean over processes of what is to be a sum.
             (share * group.count).backward()
         shares.append(share.item())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from statewise.core.errors import RunError, UsageError
-from statewise.models import Backbone
+from statewise.models import Trainable
 
 PRECISIONS = {
     "full": "everything in the dtype of the weights",
@@ -30,7 +30,7 @@ class InPrecision(nn.Module):
     rounded  whether something else, FSDP, rounds the weights for `bf16-weights`
     """
 
-    def __init__(self, model: Backbone, precision: str, *, rounded: bool = False) -> None:
+    def __init__(self, model: Trainable, precision: str, *, rounded: bool = False) -> None:
         super().__init__()
         self.model = model
         self.precision = precision

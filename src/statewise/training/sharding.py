@@ -12,7 +12,7 @@ from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.distributed.tensor import DTensor, Shard, distribute_tensor
 
 from statewise.core.errors import RunError
-from statewise.models import Backbone
+from statewise.models import Trainable
 from statewise.training.group import Group
 from statewise.training.precision import LOW
 
@@ -20,7 +20,7 @@ from statewise.training.precision import LOW
 class Shards:
     """How tensors lie under FSDP: as a DTensor over all processes, cut along the first axis."""
 
-    def place(self, model: Backbone, precision: str, group: Group) -> Backbone:
+    def place(self, model: Trainable, precision: str, group: Group) -> Trainable:
         """A copy of the model of which this process holds its share: one unit for each block, one for the rest."""
         # FSDP warns of views among a block's outputs, which an in-place operation would break: states are, and stay.
         warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")

@@ -1,0 +1,1 @@
+"""Encoder–decoders on parallel text: translating, scoring, and what a bridge lets through."""
