@@ -195,7 +195,8 @@ WORTH_TELLING = 1000
 
 def carried(saved: SavedRun, writer: Writer) -> str:
     """How large the state is that goes from token to token."""
-    state = saved.model.initial_state(1) if writer.decoder.state is None else writer.decoder.state
+    decoder = writer.decoder
+    state = decoder.model.initial_state(1) if decoder.state is None else decoder.state
     bits = state_bits(state)
     read = f", a cache that grows: {writer.decoder.count:,} tokens so far"
     grows = "" if saved.record.facts["recurrent"] else read

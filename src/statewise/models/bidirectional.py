@@ -13,7 +13,6 @@ from torch import Tensor
 from statewise.core.errors import UsageError
 from statewise.mixers import Attention, Mixer
 from statewise.mixers.first_value import FirstValue
-from statewise.mixers.kv_cache import rotate_tokens
 from statewise.mixers.mixer import State
 
 
@@ -95,7 +94,8 @@ class FullAttention(WholeSequence):
 
     def __init__(self, attention: Attention) -> None:
         super().__init__(attention.width)
-        self.positions, self.head_size, self.project = attention.positions, attention.head_size, attention.project
+        self.positions, self.head_size = attention.positions, attention.head_size
+        self.project, self.turned, self.for_each_query = attention.project, attention.turned, attention.for_each_query
         self.query_key_value, self.output = attention.query_key_value, attention.output
 
     def forward(
@@ -106,7 +106,8 @@ class FullAttention(WholeSequence):
         query, keys, values = self.project(x)
         if self.positions == "rope":
             places = torch.arange(x.shape[1], device=x.device)
-            query, keys = rotate_tokens(query, places), rotate_tokens(keys, places)
+            query, keys = self.turned(query, places), self.turned(keys, places)
+        keys, values = self.for_each_query(keys), self.for_each_query(values)
         mask = None if reset is None else real_tokens(reset)[:, None, None, :]
         y = F.scaled_dot_product_attention(
             query.transpose(1, 2), keys.transpose(1, 2), values.transpose(1, 2), attn_mask=mask

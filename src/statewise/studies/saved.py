@@ -30,9 +30,8 @@ def load(path: str | Path) -> SavedRun | Construction | Model:
     """Open a run folder, a construction's folder, or a model file.
 
     A run folder gives a `SavedRun` with `config`, `record` and `model`, one that `construct --save` wrote a
-    `Construction`; a `.safetensors` file gives the
-    `LanguageModel`, `VectorModel` or `EncoderDecoder`. A path that is not there is a UsageError; what is neither, is damaged, or is a run
-    without weights is a RunError.
+    `Construction`; a `.safetensors` file gives the `LanguageModel`, `VectorModel` or `EncoderDecoder`. A path that is
+    not there is a UsageError; what is neither, is damaged, or is a run without weights is a RunError.
     """
     path = Path(path)
     if path.is_file():

@@ -13,7 +13,7 @@ from torch import Tensor
 from statewise.core.errors import RunError, UsageError
 from statewise.core.snapshots import as_real
 from statewise.core.state import detach_state, map_state, named_leaves, state_bits
-from statewise.models import Backbone
+from statewise.models import Backbone, Trainable
 from statewise.tasks import Task
 from statewise.training.config import TrainingConfig
 from statewise.training.group import Group
@@ -61,7 +61,7 @@ class Carried:
 
 
 def carry(
-    model: Backbone, task: Task, config: TrainingConfig, group: Group, example: Callable[[], Tensor]
+    model: Trainable, task: Task, config: TrainingConfig, group: Group, example: Callable[[], Tensor]
 ) -> Carried | None:
     """What carries the state from step to step, for a task whose examples go on where others ended; else None.
 
@@ -72,6 +72,7 @@ def carry(
     streams = task.num_streams()
     if not streams:
         return None
+    assert isinstance(model, Backbone)
     if streams != config.batch_size or len(config.sizes) != 1:
         raise UsageError(
             f"training: the text lies in {streams} streams, and a step takes {config.batch_size} windows of "
