@@ -69,7 +69,9 @@ def test_added_tokens_survive(tmp_path, pairs):
 def test_a_tokenizer_that_alters_text_is_refused_with_the_place(pairs):
     tokenizer = tokenizers.Tokenizer.from_str(pairs.text)
     tokenizer.normalizer = tokenizers.normalizers.Lowercase()
-    with pytest.raises(UsageError, match=r"it does not give back what it reads: b'Be.*' becomes b'be.*'; take one without"):
+    with pytest.raises(
+        UsageError, match=r"it does not give back what it reads: b'Be.*' becomes b'be.*'; take one without"
+    ):
         BytePairs(tokenizer.to_str(), where="it").encode([b"to Be"])
 
 
