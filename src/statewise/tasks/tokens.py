@@ -23,6 +23,9 @@ BYTES = 256
 ESCAPED = re.compile("([\udc80-\udcff]+)")
 """Runs of bytes that are not UTF-8, as `surrogateescape` writes them."""
 
+ENDLESS = re.compile(r"\S{1000,}|\s{1000,}")
+"""What no pair is learned from: the library's time is quadratic in the length of a word."""
+
 
 class Tokens(Protocol):
     """A vocabulary that spells every sequence of bytes."""
@@ -101,7 +104,7 @@ class BytePairs:
     def train(texts: Iterable[bytes], *, vocabulary: int) -> "BytePairs":
         """A byte-level BPE tokenizer of at most so many tokens, by what is frequent in some texts.
 
-        What is not UTF-8 in them teaches it nothing.
+        What is not UTF-8 in them teaches it nothing, nor do words of a thousand letters.
         """
         if vocabulary <= BYTES:
             raise UsageError(
@@ -114,7 +117,7 @@ class BytePairs:
         trainer = kit.trainers.BpeTrainer(
             vocab_size=vocabulary, initial_alphabet=kit.pre_tokenizers.ByteLevel.alphabet(), show_progress=False
         )
-        tokenizer.train_from_iterator((text.decode(errors="ignore") for text in texts), trainer)
+        tokenizer.train_from_iterator((ENDLESS.sub(" ", text.decode(errors="ignore")) for text in texts), trainer)
         return BytePairs(tokenizer.to_str(), where="the tokenizer that was trained")
 
     @property
