@@ -13,7 +13,7 @@ TAKEN = tuple(field.name for field in fields(ModelConfig) if field.name != "chan
 
 
 class StatewiseConfig(PreTrainedConfig):
-    """What a StatewiseForCausalLM is built from: the fields of `ModelConfig` but `channels`, and what transformers adds.
+    """What a StatewiseForCausalLM is built from: `ModelConfig` without `channels`, and what transformers adds.
 
     Fields that make no model are a UsageError. `vocab_size` and `hidden_size` are other names of `vocabulary` and
     `width`.
