@@ -1,6 +1,7 @@
 """The configuration of a statewise model as transformers keeps it: the fields of `ModelConfig`, under their names."""
 
 from dataclasses import fields
+from typing import Any
 
 from transformers import PreTrainedConfig
 
@@ -58,7 +59,7 @@ class StatewiseConfig(PreTrainedConfig):
         self.to_model_config()
 
     @classmethod
-    def of(cls, config: ModelConfig, **others: object) -> "StatewiseConfig":
+    def of(cls, config: ModelConfig, **others: Any) -> "StatewiseConfig":
         """The configuration of a language model, with `others` that transformers knows.
 
         >>> StatewiseConfig.of(ModelConfig(vocabulary=7), eos_token_id=0).vocab_size

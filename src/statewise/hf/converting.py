@@ -72,7 +72,7 @@ def to_transformers(model: LanguageModel, architecture: str, **others: Any) -> P
     weights = model.state_dict()
     config = their_config(model, family, others)
     require_same(model, family.ours(config), architecture)
-    made = AutoModelForCausalLM.from_config(config)
+    made: PreTrainedModel = AutoModelForCausalLM.from_config(config)
     shapes = {name: tensor.shape for name, tensor in made.state_dict().items()}
     filled: dict[str, Tensor] = {}
     for name, how, their_names in each(family, model.config):
@@ -81,7 +81,7 @@ def to_transformers(model: LanguageModel, architecture: str, **others: Any) -> P
             parts = how.theirs(weights[name], [shapes[their_name] for their_name in kept])
             filled |= dict(zip(kept, parts, strict=True))
     made.load_state_dict(filled)
-    return made.to(weights[EMBEDDING].dtype).eval()
+    return made.to(weights[EMBEDDING].dtype).eval()  # type: ignore[no-any-return]
 
 
 def their_config(model: LanguageModel, family: Family, others: dict[str, Any]) -> PreTrainedConfig:

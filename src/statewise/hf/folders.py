@@ -1,4 +1,4 @@
-"""Folders that `AutoModelForCausalLM.from_pretrained` opens, written whole or not at all; and what they hold as ours."""
+"""Folders that `AutoModelForCausalLM.from_pretrained` opens: written whole or not at all, and read as ours."""
 
 import json
 import shutil
@@ -46,8 +46,8 @@ def load(folder: str | Path) -> LanguageModel:
     folder = require_folder(folder, "load")
     if architecture_of(folder) != "statewise":
         return from_transformers(folder).eval()
-    wrapped = StatewiseForCausalLM.from_pretrained(folder, local_files_only=True)
-    return wrapped.model
+    model: LanguageModel = StatewiseForCausalLM.from_pretrained(folder, local_files_only=True).model
+    return model
 
 
 def save_pretrained(model: PreTrainedModel, folder: str | Path, *, beside: Sequence[Path] = ()) -> Path:

@@ -38,6 +38,9 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
     _is_stateful = True
     _no_split_modules = ["Block"]  # noqa: RUF012
 
+    model: LanguageModel
+    config: StatewiseConfig
+
     def __init__(self, config: StatewiseConfig) -> None:
         super().__init__(config)
         self.model = LanguageModel(**vars(config.to_model_config()))
@@ -50,12 +53,13 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         with torch.device("meta"):
             wrapped = cls(StatewiseConfig.of(model.config, **others))
         wrapped.model = model
-        return wrapped.train(model.training)
+        wrapped.train(model.training)
+        return wrapped
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]
         cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
-    ) -> "StatewiseForCausalLM":
+    ) -> Any:
         """The model in a folder that `save_pretrained` wrote; options as transformers has them.
 
         Weights must be safetensors, and all that the model has, no more and no less: anything else is a UsageError.
@@ -64,9 +68,10 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         asked = kwargs.pop("output_loading_info", False)
         kwargs |= {"use_safetensors": True, "output_loading_info": True}
         forgiven = kwargs.pop("ignore_mismatched_sizes", False)
-        model, info = super().from_pretrained(
+        loaded: Any = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, ignore_mismatched_sizes=True, **kwargs
         )
+        model, info = loaded
         require_all_weights(pretrained_model_name_or_path, info, mismatched_too=not forgiven)
         return (model, info) if asked else model
 
