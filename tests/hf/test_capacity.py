@@ -57,7 +57,7 @@ def test_what_crossed_as_bytes_answers_as_the_whole_prompt_does(name, tmp_path):
     for size, one, other in zip((2, 4), through_bytes, at_once, strict=True):
         assert one.recovered_bits == pytest.approx(other.recovered_bits, abs=1e-4)
         assert (one.state_bits, other.state_bits) == (BITS[name](2 * size), None)
-        assert one.counter_bits == 64 + (0 if CONFIGS[name] is not None or name != "statewise" else 0)
+        assert one.counter_bits == 64
 
 
 class Recaller(torch.nn.Module):

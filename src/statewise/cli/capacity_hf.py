@@ -45,8 +45,8 @@ def read_pretrained(
     )
     if not isinstance(pairs, CachedPairs):
         out.print(
-            "  State: not counted, for this model carries something that no cache of it holds. `statewise convert` makes "
-            "it one whose state is counted, where it converts.",
+            "  State: not counted, for this model carries something that no cache of it holds. `statewise convert` "
+            "makes it one whose state is counted, where it converts.",
             soft_wrap=True,
         )
     return 0

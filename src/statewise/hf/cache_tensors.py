@@ -68,7 +68,7 @@ def _fill(layer: Any, tensors: dict[str, Tensor], seen: int) -> None:
         kind, place = name.split()
         if kind == "conv":
             layer.lazy_initialization(conv_states=tensor, state_idx=int(place))
-            layer.conv_states[int(place)].copy_(tensor)
+            layer.conv_states[int(place)] = tensor.clone()
             layer.has_previous_state[int(place)] = True
         else:
             layer.update_recurrent_state(tensor, state_idx=int(place))

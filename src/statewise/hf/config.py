@@ -55,7 +55,7 @@ class StatewiseConfig(PreTrainedConfig):
                 "StatewiseConfig: tie_word_embeddings is True; a statewise model has a head of its own: leave it False"
             )
         self.mixer_settings = list(self.mixer_settings)
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         self.to_model_config()
 
     @classmethod

@@ -45,7 +45,7 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         self.model = LanguageModel(**vars(config.to_model_config()))
         self.gradient_checkpointing = False
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
     def of(cls, model: LanguageModel, **others: Any) -> "StatewiseForCausalLM":
@@ -160,8 +160,10 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         """Another head, whose weights are taken; a head has no bias."""
         if getattr(value, "bias", None) is not None:
             raise UsageError("StatewiseForCausalLM: the head has no bias, and what is to be put in its place has one")
-        self.model.head.weight, self.model.head.out_features = value.weight, value.weight.shape[0]
-        self.model.config = replace(self.model.config, vocabulary=value.weight.shape[0])
+        weight, head = value.get_parameter("weight"), self.model.get_submodule("head")
+        assert isinstance(head, nn.Linear)
+        head.weight, head.out_features = nn.Parameter(weight), weight.shape[0]
+        self.model.config = replace(self.model.config, vocabulary=weight.shape[0])
 
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: mixers and blocks start as they are published, by themselves."""

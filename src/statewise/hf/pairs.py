@@ -104,14 +104,11 @@ def open_pairs(folder: str | Path, *, alphabet: int, places: int, seed: int) -> 
     order = torch.randperm(len(words), generator=torch.Generator().manual_seed(child_seed(seed, "keys and values")))
     chosen = torch.tensor(words)[order[: alphabet + places]]
     begin = getattr(model.config, "bos_token_id", None)
-    settings = {
-        "keys": chosen[alphabet:],
-        "values": chosen[:alphabet],
-        "beginning": () if tokenizer is None or not isinstance(begin, int) else (begin,),
-    }
+    beginning = () if tokenizer is None or not isinstance(begin, int) else (begin,)
     made = CachedPairs if carries_a_cache(model, chosen[:2]) else Pairs
+    pairs = made(model, keys=chosen[alphabet:], values=chosen[:alphabet], beginning=beginning)
     said = [repr(tokenizer.decode([i])) if tokenizer is not None else str(i) for i in chosen[:3].tolist()]
-    return made(model, **settings), f"{'tokens' if tokenizer is not None else 'token ids'} such as {', '.join(said)}"
+    return pairs, f"{'tokens' if tokenizer is not None else 'token ids'} such as {', '.join(said)}"
 
 
 @torch.no_grad()
