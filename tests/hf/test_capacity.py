@@ -80,7 +80,7 @@ def test_a_model_that_recalls_gives_every_bit_back():
 
 
 def test_a_model_that_hides_its_state_is_not_counted(tmp_path, capsys):
-    config = RecurrentGemmaConfig(**SMALL, intermediate_size=32, num_attention_heads=2)
+    config = RecurrentGemmaConfig(**SMALL | {"num_hidden_layers": 3}, intermediate_size=32, num_attention_heads=2)
     with seeded(0):
         Auto.from_config(config).save_pretrained(tmp_path)
     assert type(open_pairs(tmp_path, alphabet=2, places=2, seed=0)[0]) is Pairs

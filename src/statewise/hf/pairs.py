@@ -115,7 +115,11 @@ def open_pairs(folder: str | Path, *, alphabet: int, places: int, seed: int) -> 
 def carries_a_cache(model: PreTrainedModel, tokens: Tensor) -> bool:
     """Whether all that a model carries is in a cache that can be taken out."""
     # RecurrentGemma keeps states in its modules, beside a cache that says nothing of them.
-    output = model(input_ids=tokens[None], use_cache=True)
+    try:
+        output = model(input_ids=tokens[None], use_cache=True)
+    except ValueError:
+        # Nor has that cache a length where none of its layers is attention, and it is asked for one.
+        return False
     return can_be_taken_out(getattr(output, "cache", None))
 
 
