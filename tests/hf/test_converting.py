@@ -82,7 +82,10 @@ def assert_same(ours, model, length=30):
 def test_theirs_are_ours(name, folder):
     model = theirs(name)
     model.save_pretrained(folder)
-    assert_same(StatewiseForCausalLM.of(from_transformers(folder).eval()), model)
+    ours = from_transformers(folder).eval()
+    assert_same(StatewiseForCausalLM.of(ours), model)
+    places = [parameter.data_ptr() for parameter in ours.parameters()]
+    assert len(set(places)) == len(places)
 
 
 @over_configs

@@ -137,7 +137,7 @@ def test_a_learnt_task_through_trainer(tmp_path):
     data = [{"input_ids": row, "labels": row, "attention_mask": torch.ones_like(row)} for row in rows]
     arguments = TrainingArguments(
         output_dir=str(tmp_path), max_steps=60, per_device_train_batch_size=4, gradient_accumulation_steps=2,
-        learning_rate=1e-2, report_to=[], use_cpu=True, disable_tqdm=True, save_steps=60, gradient_checkpointing=True,
+        learning_rate=1e-2, report_to=[], use_cpu=True, disable_tqdm=True, save_steps=60, activation_checkpointing=True,
         logging_strategy="no",
     )  # fmt: skip
     trainer = Trainer(model, arguments, train_dataset=data, eval_dataset=data)

@@ -140,7 +140,7 @@ def require_all(
     """Raise a UsageError unless the weights are those that the configuration describes; tied ones are put in place."""
     (head,), (embedding,) = family.ends[HEAD].names, family.ends[EMBEDDING].names
     if head not in weights and embedding in weights and config.tie_word_embeddings:
-        weights[head] = weights[embedding]
+        weights[head] = weights[embedding].clone()
     require_exactly(where, set(shapes) - set(weights), set(weights) - set(shapes))
     for name, shape in shapes.items():
         if weights[name].shape != shape:
