@@ -46,7 +46,10 @@ PUBLIC = {
         "Backbone", "Block", "LanguageModel", "ModelConfig", "ModelState", "VectorModel", "build_model", "load_model",
         "add_attention", "load_rwkv", "parse_stack", "save_model",
     ],
-    "statewise.hf": ["StatewiseCache", "StatewiseConfig", "StatewiseForCausalLM"],
+    "statewise.hf": [
+        "StatewiseCache", "StatewiseConfig", "StatewiseForCausalLM", "from_transformers", "load", "save",
+        "to_transformers",
+    ],
     "statewise.capacity": [
         "Reading", "check_strings", "count_state_bits", "lower_limit", "measure", "read_index_lookup",
     ],

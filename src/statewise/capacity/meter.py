@@ -51,6 +51,7 @@ def measure(
     sizes: tuple[int, ...] = (8, 16, 32),
     strings: int | None = 256,
     seed: int = 0,
+    at_once: int = MOST_BRANCHES,
 ) -> list[Reading]:
     """Read index lookup back out of `model`'s state, at each size.
 
@@ -64,6 +65,8 @@ def measure(
     strings   how many random strings, at least 2; the confidence limit tightens with their number. None is every
               string, each once, which the 2^16 that can be read must hold (UsageError otherwise); so is any number of
               at least k^n. The reading is then exact
+    at_once   sequences that are stepped at once, at least 1: fewer take less memory, and change no reading but in the
+              last digits
 
     The limits hold at all sizes together with 95 % confidence. O(strings · Σ size²) steps for a recurrent model.
 
@@ -82,7 +85,7 @@ def measure(
     readings = []
     for size in sizes:
         try:
-            readings.append(read(model, task, size, strings=strings, seed=seed, among=len(sizes)))
+            readings.append(read(model, task, size, strings=strings, seed=seed, among=len(sizes), at_once=at_once))
         except IndexError as error:
             raise UsageError(
                 f"capacity: the model failed on a string of {size} symbols: {error}. With alphabet {alphabet} and size "
@@ -93,7 +96,14 @@ def measure(
 
 @torch.no_grad()
 def read_index_lookup(
-    model: Any, task: IndexLookup, size: int, *, strings: int | None, seed: int, among: int = 1
+    model: Any,
+    task: IndexLookup,
+    size: int,
+    *,
+    strings: int | None,
+    seed: int,
+    among: int = 1,
+    at_once: int = MOST_BRANCHES,
 ) -> Reading:
     """The meter at one size on a model with a state, on strings of the capacity split, which nothing is trained or
     selected on, or on every string.
@@ -102,7 +112,8 @@ def read_index_lookup(
     """
     symbols, exact = strings_to_read(task, size, strings, seed)
     untouched = copy.deepcopy(model)
-    pieces = [read_some(model, untouched, some, task.alphabet) for some in symbols.split(MOST_READ)]
+    at_a_time = min(MOST_READ, at_once)
+    pieces = [read_some(model, untouched, some, task.alphabet, at_once) for some in symbols.split(at_a_time)]
     everything, counts = pieces[0].bits, map(all, zip(*(piece.counters for piece in pieces), strict=True))
     apart = sum(bits for bits, counter in zip(everything, counts, strict=True) if counter)
     chances = torch.cat([piece.chances for piece in pieces])
@@ -122,7 +133,7 @@ class Piece(NamedTuple):
     counters: list[bool]
 
 
-def read_some(model: Any, untouched: Any, symbols: Tensor, alphabet: int) -> Piece:
+def read_some(model: Any, untouched: Any, symbols: Tensor, alphabet: int, at_once: int = MOST_BRANCHES) -> Piece:
     """Read strings with `model`, hand its state over as bytes, and ask a copy of `untouched`, which saw no string."""
     fresh = copy.deepcopy(untouched)
     like = state_after(copy.deepcopy(untouched), torch.zeros_like(symbols), alphabet)
@@ -130,7 +141,7 @@ def read_some(model: Any, untouched: Any, symbols: Tensor, alphabet: int) -> Pie
     plain = tuple(leaf for _, leaf in tensors_of(like, like=like))
     seen = tuple(leaf for _, leaf in tensors_of(state_after(model, symbols, alphabet), like=like))
     held = from_bytes(to_bytes(seen), like=plain)
-    chances = torch.cat(list(ask_every_place(fresh, held, like, symbols, alphabet)))
+    chances = torch.cat(list(ask_every_place(fresh, held, like, symbols, alphabet, at_once)))
     return Piece(chances, [state_bits(leaf) for leaf in held], counters_of(held, plain))
 
 
@@ -143,12 +154,13 @@ def read_without_state(
     strings: int | None,
     seed: int,
     among: int = 1,
+    at_once: int = MOST_BRANCHES,
 ) -> Reading:
     """The meter on tokens (B, T) → logits (B, T, V): every string with every query behind it, as one sequence."""
     symbols, exact = strings_to_read(task, size, strings, seed)
     queries = task.alphabet + torch.arange(size)
     pieces = []
-    for some in symbols.split(max(1, MOST_BRANCHES // size)):
+    for some in symbols.split(max(1, at_once // size)):
         asked = torch.cat([some.repeat_interleave(size, 0), queries.repeat(len(some))[:, None]], 1)
         logits = model(asked)
         check_logits(logits, asked, task.alphabet)
@@ -179,7 +191,7 @@ def counters_of(held: Iterable[Tensor], others: Iterable[Tensor]) -> list[bool]:
 
 
 def ask_every_place(
-    model: Any, held: tuple[Tensor, ...], like: Any, symbols: Tensor, alphabet: int
+    model: Any, held: tuple[Tensor, ...], like: Any, symbols: Tensor, alphabet: int, at_once: int = MOST_BRANCHES
 ) -> Iterator[Tensor]:
     """Chance given to the true symbol at every place: pieces of (strings, n), in the order of the strings.
 
@@ -188,7 +200,7 @@ def ask_every_place(
     """
     strings, size = symbols.shape
     queries = alphabet + torch.arange(size)
-    piece = max(1, MOST_BRANCHES // size)
+    piece = max(1, at_once // size)
     for begin in range(0, strings, piece):
         some = slice(begin, begin + piece)
         branches = map_state(partial(branch, some=some, copies=size), held)

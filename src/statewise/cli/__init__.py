@@ -14,6 +14,7 @@ from statewise.cli.bounds import Bounds
 from statewise.cli.capacity import Capacity
 from statewise.cli.compare import Compare
 from statewise.cli.construct import Construct
+from statewise.cli.convert import Convert
 from statewise.cli.doctor import Doctor
 from statewise.cli.generate import Generate
 from statewise.cli.needle import Needle
@@ -34,6 +35,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "capacity": Capacity,
     "bounds": Bounds,
     "construct": Construct,
+    "convert": Convert,
     "needle": Needle,
     "reproduce": Reproduce,
     "run": Run,

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 from statewise.capacity import check_strings
+from statewise.cli.capacity_hf import read_pretrained
 from statewise.cli.console import console
 from statewise.cli.construct import markers
 from statewise.cli.execution import Execution
 from statewise.cli.watched import check_page, status_of
+from statewise.core.errors import UsageError
 from statewise.report import render_capacity, saturation, summarise, write_page
 from statewise.report.table import missing_line
 from statewise.studies import Comparison, RunConfig
@@ -27,6 +29,9 @@ class Capacity(Execution):
     Each seed is trained on every size; strings to measure on are drawn apart from training, validation and test.
     """
 
+    hf: Path | None = None
+    """A folder of Hugging Face with a pretrained model: nothing is trained, and its state, or cache, is asked for the
+    values of keys that stood in the prompt. Nothing is downloaded. Needs the extra `hf`."""
     models: tuple[str, ...] = ("attention", "mingru", "gru")
     """Stacks, as in `compare`."""
     alphabet: int = 16
@@ -55,6 +60,8 @@ class Capacity(Execution):
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
+        if self.hf is not None:
+            return self.of_pretrained(self.hf)
         self.check_execution("capacity")
         plan = self.plan()
         if self.dry_run:
@@ -79,6 +86,14 @@ class Capacity(Execution):
             soft_wrap=True,
         )
         return status_of(records)
+
+    def of_pretrained(self, folder: Path) -> int:
+        """Measure a pretrained model; returns the exit status."""
+        for name in ("steps", "time", "width", "depth", "learning_rates"):
+            if getattr(self, name) is not None:
+                raise UsageError(f"capacity: {name} is {getattr(self, name)}, and with --hf nothing is trained")
+        strings = None if self.strings == "all" else self.strings
+        return read_pretrained(folder, alphabet=self.alphabet, sizes=self.sizes, strings=strings, seeds=self.seeds)
 
     def plan(self) -> list[RunConfig]:
         """The runs, with the strings that are read back after training."""

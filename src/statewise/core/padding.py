@@ -26,6 +26,7 @@ def left_padding_reset(lengths: Tensor | Sequence[int], length: int) -> Tensor:
             f"left_padding_reset: lengths must be int64 of shape (batch,).\n  lengths  {tuple(lengths.shape)} "
             f"{lengths.dtype}"
         )
-    if bool(((lengths < 0) | (lengths > length)).any()):
+    # A graph that is being traced cannot depend on what the lengths are.
+    if not torch.compiler.is_compiling() and bool(((lengths < 0) | (lengths > length)).any()):
         raise UsageError(f"left_padding_reset: lengths are {lengths.tolist()}; each must be from 0 to {length}")
     return torch.arange(length, device=lengths.device) == (length - lengths)[:, None]

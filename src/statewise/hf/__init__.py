@@ -10,9 +10,19 @@ transformers = require("transformers", extra="hf", purpose="statewise.hf")
 
 from statewise.hf.cache import StatewiseCache  # noqa: E402
 from statewise.hf.config import StatewiseConfig  # noqa: E402
+from statewise.hf.converting import from_transformers, to_transformers  # noqa: E402
+from statewise.hf.folders import load, save  # noqa: E402
 from statewise.hf.model import StatewiseForCausalLM  # noqa: E402
 
-__all__ = ["StatewiseCache", "StatewiseConfig", "StatewiseForCausalLM"]
+__all__ = [
+    "StatewiseCache",
+    "StatewiseConfig",
+    "StatewiseForCausalLM",
+    "from_transformers",
+    "load",
+    "save",
+    "to_transformers",
+]
 
 transformers.AutoConfig.register(StatewiseConfig.model_type, StatewiseConfig)
 transformers.AutoModelForCausalLM.register(StatewiseConfig, StatewiseForCausalLM)

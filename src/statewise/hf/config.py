@@ -1,6 +1,7 @@
 """The configuration of a statewise model as transformers keeps it: the fields of `ModelConfig`, under their names."""
 
 from dataclasses import fields
+from typing import Any
 
 from transformers import PreTrainedConfig
 
@@ -13,7 +14,7 @@ TAKEN = tuple(field.name for field in fields(ModelConfig) if field.name != "chan
 
 
 class StatewiseConfig(PreTrainedConfig):
-    """What a StatewiseForCausalLM is built from: the fields of `ModelConfig` but `channels`, and what transformers adds.
+    """What a StatewiseForCausalLM is built from: `ModelConfig` without `channels`, and what transformers adds.
 
     Fields that make no model are a UsageError. `vocab_size` and `hidden_size` are other names of `vocabulary` and
     `width`.
@@ -54,11 +55,11 @@ class StatewiseConfig(PreTrainedConfig):
                 "StatewiseConfig: tie_word_embeddings is True; a statewise model has a head of its own: leave it False"
             )
         self.mixer_settings = list(self.mixer_settings)
-        super().__post_init__(**kwargs)
+        super().__post_init__(**kwargs)  # type: ignore[no-untyped-call]
         self.to_model_config()
 
     @classmethod
-    def of(cls, config: ModelConfig, **others: object) -> "StatewiseConfig":
+    def of(cls, config: ModelConfig, **others: Any) -> "StatewiseConfig":
         """The configuration of a language model, with `others` that transformers knows.
 
         >>> StatewiseConfig.of(ModelConfig(vocabulary=7), eos_token_id=0).vocab_size

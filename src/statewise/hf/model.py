@@ -38,11 +38,14 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
     _is_stateful = True
     _no_split_modules = ["Block"]  # noqa: RUF012
 
+    model: LanguageModel
+    config: StatewiseConfig
+
     def __init__(self, config: StatewiseConfig) -> None:
         super().__init__(config)
         self.model = LanguageModel(**vars(config.to_model_config()))
         self.gradient_checkpointing = False
-        self.post_init()
+        self.post_init()  # type: ignore[no-untyped-call]
 
     @classmethod
     def of(cls, model: LanguageModel, **others: Any) -> "StatewiseForCausalLM":
@@ -50,12 +53,13 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         with torch.device("meta"):
             wrapped = cls(StatewiseConfig.of(model.config, **others))
         wrapped.model = model
-        return wrapped.train(model.training)
+        wrapped.train(model.training)
+        return wrapped
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]
         cls, pretrained_model_name_or_path: str | Path, *model_args: Any, **kwargs: Any
-    ) -> "StatewiseForCausalLM":
+    ) -> Any:
         """The model in a folder that `save_pretrained` wrote; options as transformers has them.
 
         Weights must be safetensors, and all that the model has, no more and no less: anything else is a UsageError.
@@ -64,9 +68,10 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         asked = kwargs.pop("output_loading_info", False)
         kwargs |= {"use_safetensors": True, "output_loading_info": True}
         forgiven = kwargs.pop("ignore_mismatched_sizes", False)
-        model, info = super().from_pretrained(
+        loaded: Any = super().from_pretrained(
             pretrained_model_name_or_path, *model_args, ignore_mismatched_sizes=True, **kwargs
         )
+        model, info = loaded
         require_all_weights(pretrained_model_name_or_path, info, mismatched_too=not forgiven)
         return (model, info) if asked else model
 
@@ -155,8 +160,10 @@ class StatewiseForCausalLM(PreTrainedModel, GenerationMixin):
         """Another head, whose weights are taken; a head has no bias."""
         if getattr(value, "bias", None) is not None:
             raise UsageError("StatewiseForCausalLM: the head has no bias, and what is to be put in its place has one")
-        self.model.head.weight, self.model.head.out_features = value.weight, value.weight.shape[0]
-        self.model.config = replace(self.model.config, vocabulary=value.weight.shape[0])
+        weight, head = value.get_parameter("weight"), self.model.get_submodule("head")
+        assert isinstance(head, nn.Linear)
+        head.weight, head.out_features = nn.Parameter(weight), weight.shape[0]
+        self.model.config = replace(self.model.config, vocabulary=weight.shape[0])
 
     def _init_weights(self, module: nn.Module) -> None:
         """Nothing: mixers and blocks start as they are published, by themselves."""
