@@ -22,6 +22,7 @@ from statewise.cli.reproduce import Reproduce
 from statewise.cli.run import Run
 from statewise.cli.runs import Runs
 from statewise.cli.train import Train
+from statewise.cli.translate import Translate
 from statewise.cli.working_directory import working_directory_importable
 from statewise.core.errors import StatewiseError, UsageError
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "bounds": Bounds,
     "construct": Construct,
     "needle": Needle,
+    "translate": Translate,
     "reproduce": Reproduce,
     "run": Run,
     "runs": Runs,

@@ -2,8 +2,8 @@
 
 from statewise.models.add_attention import add_attention
 from statewise.models.backbone import Backbone, ModelState
-from statewise.models.block import Block
 from statewise.models.beam import Hypothesis, beam_search
+from statewise.models.block import Block
 from statewise.models.build import Model, Trainable, build_model
 from statewise.models.checkpoint import load_model, save_model
 from statewise.models.config import ModelConfig

@@ -6,7 +6,7 @@ from pathlib import Path
 from statewise.constructions import Construction, load_construction
 from statewise.constructions.saved import CONSTRUCTION
 from statewise.core.errors import RunError, UsageError
-from statewise.models import LanguageModel, Model, VectorModel, load_model
+from statewise.models import Model, load_model
 from statewise.runs import Record, read_record
 from statewise.runs.on_disk import MODEL, RECORD
 from statewise.studies.run_config import RunConfig
@@ -25,9 +25,8 @@ def load(path: str | Path) -> SavedRun | Construction | Model:
     """Open a run folder, a construction's folder, or a model file.
 
     A run folder gives a `SavedRun` with `config`, `record` and `model`, one that `construct --save` wrote a
-    `Construction`; a `.safetensors` file gives the
-    `LanguageModel`, `VectorModel` or `EncoderDecoder`. A path that is not there is a UsageError; what is neither, is damaged, or is a run
-    without weights is a RunError.
+    `Construction`; a `.safetensors` file gives the `LanguageModel`, `VectorModel` or `EncoderDecoder`. A path that is
+    not there is a UsageError; what is neither, is damaged, or is a run without weights is a RunError.
     """
     path = Path(path)
     if path.is_file():
