@@ -37,7 +37,7 @@ def test_marks_say_nothing():
 def test_pieces_do_not_reach_beyond_a_word_and_the_same_lines_give_the_same():
     assert b" Hund" in TRAINED.pieces
     # Letters beyond ASCII are letters, and a sign is not joined to a word.
-    assert "läuft" in b" ".join(TRAINED.pieces).decode(errors="replace")
+    assert any("äuft".encode() in piece for piece in TRAINED.pieces)
     assert not any(b"." in piece and len(piece) > 1 for piece in TRAINED.pieces)
     assert Subwords.trained([line.encode() for line in LINES] * 3, vocabulary=300).pieces == TRAINED.pieces
 
@@ -63,7 +63,7 @@ def test_a_file_that_is_another_is_refused(tmp_path, content, message):
     (tmp_path / "tokenizer.json").write_text(content)
     with pytest.raises(RunError, match=message):
         Subwords.load(tmp_path / "tokenizer.json")
-    with pytest.raises(RunError, match="absent.json cannot be read: No such file"):
+    with pytest.raises(RunError, match=r"absent\.json cannot be read: No such file"):
         Subwords.load(tmp_path / "absent.json")
 
 

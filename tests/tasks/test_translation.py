@@ -50,7 +50,7 @@ def test_named_parts_are_read_and_leave_the_training_file_whole(task, tmp_path):
 
 def test_training_pairs_of_a_block_are_about_equally_long_and_all_come_up(task):
     usable = len(task.lines("train").source)
-    batches = [task.examples("train", seed=0, start=BLOCK * i, count=BLOCK, size=64) for i in range(60)]
+    batches = [task.examples("train", seed=0, start=BLOCK * i, count=BLOCK, size=64) for i in range(200)]
     spread = [(batch.tokens[..., 0] != PAD).sum(1) for batch in batches]
     assert sum(int(each.max() - each.min()) <= 8 for each in spread) >= (1 - 2 * WINDOW) * len(spread)
     drawn = {tuple(row[row != PAD].tolist()) for batch in batches for row in batch.tokens[..., 0]}

@@ -4,6 +4,9 @@ state      its final state alone, of a size that no source changes: each decoder
            token before the first, W_l · norm(final state) + b_l
 attention  its outputs at every token of the source, as keys and values of each decoder layer
 
+Where states cross, what the encoder's top block says is read by nobody: those of its maps that come after its mixers'
+states get no gradient.
+
 Source: Sutskever et al., arXiv 1409.3215 (state); Bahdanau et al., arXiv 1409.0473 (attention). That a layer starts by
 reading a projection, rather than by having one as its state, is ours: so every state is one that its mixer can have,
 positive in minGRU and normalised in Aaren.
