@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from statewise.core.errors import UsageError
-from statewise.runs.findings import Chart, Curve, Findings, Grid, Quantity
+from statewise.runs.findings import Chart, Curve, Findings, Grid, Published, Quantity
 from statewise.runs.record import Translated
 from statewise.studies.run_config import RunConfig
 from statewise.studies.study import TOO_SHORT, Study, Trained
@@ -127,9 +127,25 @@ def read(scale: str, trained: Trained, *, file: str | None = None) -> Findings:
             for title, each in found.items()
             for what, field in (("BLEU", "bleu"), ("chrF", "chrf"), ("nats per byte", "nats_per_byte"))
         ),
+        + tuple(gap_of(stack, found, scale) for stack in ("minGRU", "GRU")),
         charts=(chart_of(scored),),
         grids=(grid_of(scored),),
         notes=(*NOTES, *signatures(scored), *trained.missing()),
+    )
+
+
+def gap_of(stack: str, found: dict[str, Translated | None], scale: str) -> Quantity:
+    """How much more BLEU the bridge of states costs in the longest sentences than in the shortest."""
+    attention, state = (found[f"{stack}, bridge {bridge}"] for bridge in ("attention", "state"))
+    values: tuple[float, ...] = ()
+    if attention is not None and state is not None:
+        lost = [each.bleu - other.bleu for each, other in zip(attention.by_length, state.by_length, strict=True)]
+        values = (lost[-1] - lost[0],)
+    return Quantity(
+        name=f"BLEU lost by bridge state, longest less shortest, {stack}",
+        values=values,
+        published=Published(known="from memory", words="grows with the length", low=0.0),
+        incomparable=TOO_SHORT if scale == "smoke" else "",
     )
 
 

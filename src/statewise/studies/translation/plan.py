@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, replace
 
+import torch
+
 from statewise.core.durations import seconds_of
 from statewise.core.errors import UsageError
-from statewise.models import EncoderDecoderConfig
+from statewise.models import EncoderDecoderConfig, build_model
 from statewise.studies.run_config import EvaluationConfig, RunConfig
 from statewise.studies.translation.scores import sacrebleu
 from statewise.tasks import Translation
@@ -92,7 +94,7 @@ class ParallelTraining:
         """The model of one run."""
         attends = "attention" in stack or "attention" in (self.encoder or "")
         positions = self.positions or ("rope" if attends else "none")
-        return EncoderDecoderConfig(
+        config = EncoderDecoderConfig(
             vocabulary=vocabulary,
             width=self.width,
             stack=stack,
@@ -103,6 +105,10 @@ class ParallelTraining:
             feed_forward=self.feed_forward,
             dropout=self.dropout,
         )
+        # Without memory or time: a bridge that such a model cannot have is known before anything is trained.
+        with torch.device("meta"):
+            build_model(config)
+        return config
 
     def _run(self, task: Translation, model: EncoderDecoderConfig) -> RunConfig:
         return RunConfig(
