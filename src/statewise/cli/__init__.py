@@ -23,6 +23,7 @@ from statewise.cli.reproduce import Reproduce
 from statewise.cli.run import Run
 from statewise.cli.runs import Runs
 from statewise.cli.train import Train
+from statewise.cli.translate import Translate
 from statewise.cli.working_directory import working_directory_importable
 from statewise.core.errors import StatewiseError, UsageError
 
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "construct": Construct,
     "convert": Convert,
     "needle": Needle,
+    "translate": Translate,
     "reproduce": Reproduce,
     "run": Run,
     "runs": Runs,

@@ -20,7 +20,7 @@ from statewise.runs import Record, RunStore
 from statewise.runs.findings import Findings, StudyRecord, save_study
 from statewise.studies.catalogue import STUDIES
 from statewise.studies.expected import expected_of, total_of
-from statewise.studies.study import SCALES, Study
+from statewise.studies.study import CORPORA, SCALES, Study
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,9 @@ class Reproduce(Execution):
     """smoke (seconds), small (minutes on two cores) or paper (the published sizes)."""
     file: str | None = None
     """Text file that the study trains on, for studies that need one: minrnn-shakespeare."""
+    parallel: str | None = None
+    """Parallel text that the study trains on, a folder of Multi30k's files or one file with a tab between source and
+    target in each line, for studies that need it: translation-bridges."""
     output: Path = Path("runs")
     """Folder of run folders; figures and the page go into it too."""
     figures: bool = True
@@ -52,7 +55,7 @@ class Reproduce(Execution):
         if self.name is None and not self.all:
             console().print(listing(STUDIES.values()), soft_wrap=True)
             return 0
-        study = None if self.name is None else pick("study", self.name, STUDIES).of_corpus(self.file)
+        study = None if self.name is None else self._read_by(pick("study", self.name, STUDIES))
         if self.dry_run:
             studies = self._studies(console()) if study is None else [study]
             plan = [run for each in studies for run in each.runs(self.scale)]
@@ -65,6 +68,14 @@ class Reproduce(Execution):
         part = self._one(study, console())
         self._page(f"{study.name}-{self.scale}", [part], console())
         return status_of(list(part.records))
+
+    def _read_by(self, study: Study) -> Study:
+        """The study of what is named for it; what it does not read is refused."""
+        for corpus in CORPORA:
+            named = getattr(self, corpus)
+            if named is not None and corpus != study.corpus:
+                raise UsageError(f"reproduce: {corpus} is {named}, which {study.name} does not read; leave it out")
+        return study.of_corpus(getattr(self, study.corpus))
 
     def _one(self, study: Study, out: Console) -> StudyPart:
         """Run a study, print its table and draw its figures."""
@@ -102,10 +113,12 @@ class Reproduce(Execution):
         """All studies; those that read a text come last, and are left out where no file is named."""
         studies = [study for study in STUDIES.values() if study.with_corpus is None]
         for study in STUDIES.values():
-            if study.with_corpus is not None and self.file is not None:
-                studies.append(study.of_corpus(self.file))
+            named = getattr(self, study.corpus)
+            if study.with_corpus is not None and named is not None:
+                studies.append(study.of_corpus(named))
             elif study.with_corpus is not None:
-                out.print(f"{study.name} is left out: it reads a text file; name one with --file", soft_wrap=True)
+                what = f"it reads {CORPORA[study.corpus]}; name one with --{study.corpus}"
+                out.print(f"{study.name} is left out: {what}", soft_wrap=True)
         return studies
 
     def _each(self, studies: Sequence[Study], out: Console) -> tuple[list[StudyPart], dict[str, str]]:

@@ -1,8 +1,11 @@
 """What crosses from an encoder to a decoder.
 
-state      its final state alone, of a size that no source changes: each decoder layer starts as if it had read one token
-           before the first, W_l · norm(final state) + b_l
+state      its final state alone, of a size that no source changes: each decoder layer starts as if it had read one
+           token before the first, W_l · norm(final state) + b_l
 attention  its outputs at every token of the source, as keys and values of each decoder layer
+
+Where states cross, what the encoder's top block says is read by nobody: those of its maps that come after its mixers'
+states get no gradient.
 
 Source: Sutskever et al., arXiv 1409.3215 (state); Bahdanau et al., arXiv 1409.0473 (attention). That a layer starts by
 reading a projection, rather than by having one as its state, is ours: so every state is one that its mixer can have,
@@ -16,7 +19,6 @@ from torch import Tensor, nn
 
 from statewise.core.errors import UsageError
 from statewise.core.state import leaves
-from statewise.mixers import Mixer
 from statewise.mixers.first_value import FirstValue
 from statewise.models.backbone import ModelState
 from statewise.models.block import Block, BlockState
@@ -62,7 +64,7 @@ def state_numbers(state: ModelState) -> Iterator[Tensor]:
 def require_final_state(encoder: Encoder) -> None:
     """Raise a UsageError unless the encoder's final state has one size for every source."""
     for name, block in zip(encoder.config.layers, encoder.blocks, strict=True):
-        assert isinstance(block, Block) and isinstance(block.mixer, Mixer)
+        assert isinstance(block, Block)
         if not block.mixer.recurrent:
             raise UsageError(
                 f"bridge is state, and {name} in the encoder {encoder.config.stack!r} has no final state of one size; "

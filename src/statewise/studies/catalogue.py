@@ -15,12 +15,13 @@ from statewise.studies.minrnn import (
 )
 from statewise.studies.separations import dyck, equality, index_lookup, width
 from statewise.studies.study import Study
+from statewise.studies.translation import bridges
 from statewise.studies.zoology import mqar
 
 MODULES = (
     *(teacher, architectures, in_context, istree, side_by_side),
     *(speed, parameters, layers, selective_copying, shakespeare, chomsky, forget_bias, inference),
-    *(index_lookup, width, dyck, equality, mqar, aaren_memory),
+    *(index_lookup, width, dyck, equality, mqar, aaren_memory, bridges),
 )
 
 STUDIES: dict[str, Study] = {module.STUDY.name: module.STUDY for module in MODULES}

@@ -22,6 +22,9 @@ SCALES = {
     "small": "minutes on two cores, with three seeds",
     "paper": "the published sizes, as far as they are known",
 }
+CORPORA = {"file": "a text file", "parallel": "parallel text"}
+"""What studies read from disk, by the option that names it."""
+
 TOO_SHORT = "at smoke nothing is trained for long enough"
 """Why no value of the smallest scale is compared with a published one."""
 
@@ -105,6 +108,7 @@ class Study:
     plan          every run at a scale; none where nothing is trained
     measurements  what is timed or weighed at a scale besides
     with_corpus   the same study of a text file, by its path; None where no file is read
+    corpus        what kind of file that is, one of CORPORA
     runs          every run at a scale, checked
     findings      what the finished runs and the measurements say at a scale
     """
@@ -118,6 +122,7 @@ class Study:
     measurements: Callable[[str], list[Measurement]] = nothing
     with_corpus: Callable[[str], "Study"] | None = None
     one_seed: str = ""
+    corpus: str = "file"
 
     def runs(self, scale: str) -> list[RunConfig]:
         """Every run at a scale. A scale that is not one is a UsageError."""
@@ -146,5 +151,5 @@ class Study:
         if file is None:
             return self
         if self.with_corpus is None:
-            raise UsageError(f"reproduce: file is {file}, which {self.name} does not read; leave it out")
+            raise UsageError(f"reproduce: {self.corpus} is {file}, which {self.name} does not read; leave it out")
         return self.with_corpus(file)

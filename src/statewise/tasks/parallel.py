@@ -66,7 +66,16 @@ def lines_of(path: str, total: "hashlib._Hash") -> list[bytes]:
     if not content.strip():
         raise UsageError(f"translation: {path} is empty; it must have a sentence in each line")
     total.update(f"{len(content)}\n".encode() + content)
-    lines = content.removesuffix(b"\n").split(b"\n")
+    return split_lines(content)
+
+
+def split_lines(content: bytes) -> list[bytes]:
+    """The lines of some bytes, without their ends; the last needs none.
+
+    >>> split_lines(b"a\\r\\n\\nb\\x85"), split_lines(b"")
+    ([b'a', b'', b'b\\x85'], [])
+    """
+    lines = content.removesuffix(b"\n").split(b"\n") if content else []
     return [line.removesuffix(b"\r") for line in lines]
 
 

@@ -1,16 +1,25 @@
 """How good translations are: BLEU and chrF by sacrebleu, for all sentences and by the length of their source."""
 
+import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
+
+import torch
 
 from statewise.core.optional import require
 from statewise.models import EncoderDecoder
 from statewise.runs.record import BleuAtLength, Translated
 from statewise.studies.translation.translate import PLAIN, Search, translate
 from statewise.tasks import Translation
+from statewise.tasks.parallel import Pairs
+from statewise.tasks.subwords import Subwords
+from statewise.tasks.translation import batch_of, encoded
+from statewise.training.evaluate import tally
 
 MOST_WORDS = (8, 11, 14, 18)
 """Words of a source that the buckets end with; the last has no end. About a fifth of Multi30k's captions each."""
+
+SENTENCES_AT_ONCE = 64
 
 
 def sacrebleu() -> Any:
@@ -30,7 +39,7 @@ def score_test(
     sources, references = pairs.source[:examples], pairs.target[:examples]
     written = translate(model, task.subwords(), sources, search)
     pieces = sum(len(ids) + 1 for ids in task.subwords().encode(pairs.target))
-    return score(sources, references, written, search, nats=loss * pieces / sum(len(line) + 1 for line in pairs.target))
+    return score(sources, references, written, search, nats=loss * pieces / num_bytes(pairs.target))
 
 
 def score(
@@ -61,6 +70,30 @@ def score(
         nats_per_byte=nats,
         by_length=tuple(buckets),
     )
+
+
+class Loss(NamedTuple):
+    """What a model gives to references under teacher forcing: nats for each byte, and perplexity for each piece."""
+
+    per_byte: float
+    perplexity: float
+
+
+@torch.no_grad()
+def nats_of(model: EncoderDecoder, subwords: Subwords, pairs: Pairs) -> Loss:
+    """The loss of a model, in evaluation, over any pairs."""
+    ids = encoded(pairs, subwords, whole=False)
+    tallies = [
+        tally(model, batch_of(ids, range(start, min(start + SENTENCES_AT_ONCE, len(ids.longest)))))
+        for start in range(0, len(ids.longest), SENTENCES_AT_ONCE)
+    ]
+    loss = math.fsum(each.loss for each in tallies)
+    return Loss(loss / num_bytes(pairs.target), math.exp(loss / sum(each.scored for each in tallies)))
+
+
+def num_bytes(lines: Sequence[bytes]) -> int:
+    """Bytes of some lines, the end of each counted as one."""
+    return sum(len(line) + 1 for line in lines)
 
 
 def texts(lines: Sequence[bytes]) -> list[str]:
