@@ -48,6 +48,9 @@ OPTIONAL = {
     "re2",
     "bm25s",
     "tensorboard",
+    "tokenizers",
+    "datasets",
+    "pyarrow",
 }
 HOMES = {"triton": "ops/triton", "transformers": "hf"}
 """Folders that are imported only after `require` has asked, and may then name the package."""

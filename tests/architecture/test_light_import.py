@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 OPTIONAL = ["triton", "fla", "transformers", "ray", "duckdb", "matplotlib", "jinja2", "re2", "bm25s", "pytest"]
-OPTIONAL += ["tensorboard"]
+OPTIONAL += ["tensorboard", "tokenizers", "datasets", "pyarrow"]
 
 
 def loaded_after(statement: str) -> set[str]:

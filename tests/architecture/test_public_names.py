@@ -27,9 +27,9 @@ PUBLIC = {
         "AssociativeRecall", "Batch", "BucketSort", "CGramRetrieval", "Copy", "Counting", "CycleNavigation",
         "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "InContextRegression", "IndexLookup",
         "Induction", "IsTree", "LinearAttentionTeacher", "MQAR", "Majority", "MajorityCount",
-        "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall", "Parity", "Permutations",
-        "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "VectorTask", "configure", "from_identity",
-        "import_task", "require_own_rule",
+        "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall", "PackedText", "Parity",
+        "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "VectorTask", "configure",
+        "from_identity", "import_task", "require_own_rule", "text_of",
     ],
     "statewise.bounds": [
         "Bound", "CutStates", "UniformStates", "best_accuracy", "bounds_of", "count_required_bits",
@@ -71,7 +71,8 @@ PUBLIC = {
         "run_all",
     ],
     "statewise.report": [
-        "Limit", "Marker", "Row", "SOLVED_AT", "StudyPart", "Summary", "Verdict", "conclusions", "judge",
+        "Limit", "Marker", "Row", "SOLVED_AT", "StudyPart", "Summary", "TextPart", "Verdict", "Written", "conclusions",
+        "judge",
         "limit_sentence", "render", "render_capacity", "render_limits", "saturation", "summarise", "write_page",
     ],
     "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],

@@ -98,10 +98,9 @@ def test_the_table_says_nats_per_token_and_per_byte(corpus, runs, cache, capsys)
     pytest.importorskip("tokenizers", reason="needs the extra text")
     assert train(runs, "--file", corpus, "--tokenizer", "bpe", "--vocabulary", 280, "--cache", cache) == 0
     said = capsys.readouterr().out
-    assert "nats per\n" in said or "nats" in said
-    assert f"text (file {corpus}, column text, tokenizer bpe, vocabulary_size 280" in said.replace("\n", " ").replace(
-        "  ", " "
-    )
+    assert "per token" in said
+    assert "per byte" in said
+    assert "column text, tokenizer bpe, vocabulary_size 280" in " ".join(said.split())
 
 
 def test_patterns_and_standard_input_are_corpora(corpus, runs, cache, monkeypatch, capsys):
@@ -169,7 +168,9 @@ def test_stop_strings_are_found_across_pieces():
     text = b"a stop, no sto p and STOP"
     for cut in range(1, 6):
         stopping = Stopping([b"STOP", b"p an"])
-        said = b"".join(stopping.take(text[i : i + cut]) for i in range(0, len(text), cut))
+        said = b""
+        for i in range(0, len(text), cut):
+            said += b"" if stopping.stopped else stopping.take(text[i : i + cut])
         assert said == text[: text.index(b"p an")]
         assert stopping.stopped
     stopping = Stopping([b"xyz"])
@@ -218,11 +219,11 @@ def test_what_cannot_be_generated_is_one_line(asked, message, status, trained, i
 def test_a_tokenizer_that_does_not_fit_is_refused(in_pairs, capsys):
     whole = (in_pairs / TOKENIZER).read_text()
     try:
-        (in_pairs / TOKENIZER).write_text(whole.replace("to", "ot", 1))
+        (in_pairs / TOKENIZER).write_text(whole + "\n")
         assert generate(in_pairs, "--length", 3) == 1
         assert "is another tokenizer than the model was trained with" in capsys.readouterr().err
         (in_pairs / TOKENIZER).unlink()
-        with pytest.raises(RunError, match="holds no tokenizer.json, which its model reads text with"):
+        with pytest.raises(RunError, match=r"holds no tokenizer\.json, which its model reads text with"):
             load(in_pairs)
     finally:
         (in_pairs / TOKENIZER).write_text(whole)
@@ -251,7 +252,7 @@ def test_what_cannot_be_trained_on_is_one_line_and_leaves_nothing(asked, message
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
     (tmp_path / "EMPTY").touch()
-    (tmp_path / "CORPUS").write_text(SENTENCE * 20)
+    (tmp_path / "CORPUS").write_text(SENTENCE * 40)
     size = ["--sizes", "16", "--cache", "cache"]
     assert main(["train", "text", *size, *asked]) == 2
     said = capsys.readouterr()
@@ -268,7 +269,7 @@ def test_options_of_text_go_with_text(capsys):
 
 def test_language_models_are_compared_at_equal_time_tokens_and_parameters(corpus, runs, capsys):
     models = ["mingru", "gru", "mingru*2+attention"]
-    asked = ["--models", *models, "--steps", "4", "--sizes", "16", "--parameters", "9000", "--depth", "1"]
+    asked = ["--models", *models, "--steps", "4", "--sizes", "16", "--parameters", "60000", "--depth", "1"]
     asked += ["--seeds", "0", "1", "--batch-size", "4", "--workers", "1", "--output", str(runs), "--no-page"]
     assert main(["compare", "text", "--file", str(corpus), *asked]) == 0
     said = capsys.readouterr().out
@@ -306,4 +307,4 @@ def test_widths_that_are_named_are_kept():
 def test_an_excerpt_of_a_short_corpus_is_short(tmp_path):
     (tmp_path / "short").write_bytes(bytes(range(200)))
     prompt, text = excerpt_of(Text(file=str(tmp_path / "short")))
-    assert prompt + text == bytes(range(180, 199))
+    assert prompt + text == bytes(range(180, 200))

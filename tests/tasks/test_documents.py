@@ -1,5 +1,7 @@
 """Documents of files, patterns and tables: each whole, in order, and told from the next."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def read(*patterns, column="text", separator=None):
 @settings(max_examples=200, deadline=None)
 def test_documents_end_with_separators_wherever_pieces_end(content, cuts, separator):
     ends = sorted({0, *(min(cut, len(content)) for cut in cuts), len(content)})
-    pieces = [content[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    pieces = [content[a:b] for a, b in pairwise(ends)]
     whole = [part + separator for part in content.split(separator)]
     whole[-1] = whole[-1].removesuffix(separator)
     assert joined(split(iter(pieces), separator)) == [part for part in whole if part]
@@ -90,10 +92,10 @@ def test_parquet_files_are_read_in_order(tmp_path):
     for name, rows in (("1", ["c"]), ("0", ["a", "b"])):
         parquet.write_table(arrow.table({"text": rows, "n": [1] * len(rows)}), tmp_path / f"{name}.parquet")
     assert read(tmp_path) == [b"a", b"b", b"c"]
-    with pytest.raises(UsageError, match="column 'n' of .*0.parquet holds int64; it must hold strings or bytes"):
+    with pytest.raises(UsageError, match=r"column 'n' of .*0\.parquet holds int64; it must hold strings or bytes"):
         read(tmp_path, column="n")
     (tmp_path / "2.parquet").write_bytes(b"torn")
-    with pytest.raises(UsageError, match="2.parquet is no table that can be read"):
+    with pytest.raises(UsageError, match=r"2\.parquet is no table that can be read"):
         read(tmp_path)
 
 

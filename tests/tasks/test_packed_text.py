@@ -190,7 +190,7 @@ def test_a_process_that_is_killed_leaves_nothing_that_is_used(task, tmp_path, mo
 
     monkeypatch.setattr(packed_module, "sync", fail)
     with pytest.raises(
-        UsageError, match="tokens cannot be kept in .*cache: No space left on device; name another folder"
+        UsageError, match=r"tokens cannot be kept in .*cache: No space left on device; name another folder"
     ):
         batch_of(task)
     assert list((tmp_path / "cache").iterdir()) == []

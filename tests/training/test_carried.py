@@ -77,10 +77,12 @@ def assert_same(one, other):
 def test_training_is_what_is_written_out_by_hand(task):
     model, expected = run(task), build().train()
     config = settings()
+    named = dict(expected.named_parameters())
+    matrices = [name for name, parameter in named.items() if parameter.ndim >= 2 and "embedding" not in name]
     optimizer = torch.optim.AdamW(
         [
-            {"params": [p for n, p in expected.named_parameters() if p.ndim >= 2 and "embedding" not in n]},
-            {"params": [p for n, p in expected.named_parameters() if p.ndim < 2 or "embedding" in n], "weight_decay": 0.0},
+            {"params": [named[name] for name in matrices]},
+            {"params": [p for name, p in named.items() if name not in matrices], "weight_decay": 0.0},
         ],
         lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=config.weight_decay, fused=True,
     )  # fmt: skip

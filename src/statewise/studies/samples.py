@@ -30,10 +30,8 @@ class Sample(NamedTuple):
 
 def excerpt_of(task: Text) -> Excerpt:
     """The beginning of the test split; of a short corpus less than PROMPT tokens and LENGTH bytes."""
-    begin, end = task.span("test")
-    size = min(PROMPT + LENGTH, end - begin - 1)
-    ids = task.examples("test", seed=0, start=0, count=1, size=size).tokens[0].tolist()
-    prompt = min(PROMPT, max(1, size // 4))
+    ids = task.beginning("test", PROMPT + LENGTH)
+    prompt = min(PROMPT, max(1, len(ids) // 4))
     spelled = task.tokens().decode
     return Excerpt(spelled(ids[:prompt]), spelled(ids[prompt:])[:LENGTH])
 

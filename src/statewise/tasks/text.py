@@ -130,6 +130,12 @@ class Text(Task):
         """What spells the text."""
         return ByteTokens()
 
+    def beginning(self, split: str, count: int) -> list[int]:
+        """The first tokens of a split; all of them where it has no more than `count`."""
+        begin, end = self.span(split)
+        ids: list[int] = self._contents()[begin : min(end, begin + count)].tolist()
+        return ids
+
     def span(self, split: str) -> tuple[int, int]:
         """First token and end of a split."""
         return span(len(self._contents()), split)
