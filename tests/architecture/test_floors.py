@@ -47,6 +47,8 @@ OPTIONAL = {
     "re2",
     "bm25s",
     "tensorboard",
+    "tokenizers",
+    "sacrebleu",
 }
 HOMES = {"triton": "ops/triton"}
 """Folders that are imported only after `require` has asked, and may then name the package."""
