@@ -51,6 +51,7 @@ OPTIONAL = {
     "tokenizers",
     "datasets",
     "pyarrow",
+    "sacrebleu",
 }
 HOMES = {"triton": "ops/triton", "transformers": "hf"}
 """Folders that are imported only after `require` has asked, and may then name the package."""

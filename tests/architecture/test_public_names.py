@@ -28,8 +28,8 @@ PUBLIC = {
         "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "InContextRegression", "IndexLookup",
         "Induction", "IsTree", "LinearAttentionTeacher", "MQAR", "Majority", "MajorityCount",
         "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall", "PackedText", "Parity",
-        "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "UNSCORED", "VectorTask", "configure",
-        "from_identity", "import_task", "require_own_rule", "text_of",
+        "Permutations", "SelectiveCopying", "TASKS", "Task", "Text", "Translation", "UNSCORED", "VectorTask",
+        "configure", "from_identity", "import_task", "require_own_rule", "text_of",
     ],
     "statewise.bounds": [
         "Bound", "CutStates", "UniformStates", "best_accuracy", "bounds_of", "count_required_bits",
@@ -43,7 +43,8 @@ PUBLIC = {
     ],
     "statewise.nn": ["MinGRU", "MinLSTM", "RecurrentLayer"],
     "statewise.models": [
-        "Backbone", "Block", "LanguageModel", "ModelConfig", "ModelState", "VectorModel", "build_model", "load_model",
+        "Backbone", "Block", "EncoderDecoder", "EncoderDecoderConfig", "Hypothesis", "LanguageModel", "Model",
+        "ModelConfig", "ModelState", "Trainable", "VectorModel", "beam_search", "build_model", "load_model",
         "add_attention", "load_rwkv", "parse_stack", "save_model",
     ],
     "statewise.hf": [
