@@ -212,8 +212,9 @@ def notes_of(part: TextPart) -> list[str]:
     return [
         *equal,
         f"Parameters are within {100 * apart:.1f} % of each other.",
-        "Words and word pairs that differ, and sequences of four words that stood before in the same text, as "
-        "shares of a sample of each seed as long as the corpus's own text in the last row. Peak memory is that of the process.",
+        "Words and word pairs that differ, and sequences of four words that stood before in the same text, as shares "
+        "of a sample from each seed, which is as long as the corpus's own text in the last row. Peak memory is that of "
+        "the process.",
     ]
 
 
