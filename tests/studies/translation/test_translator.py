@@ -63,7 +63,6 @@ def test_a_run_keeps_its_vocabulary_and_its_scores(trained):
     task, (model, _) = from_identity(record.config["task"]), open_translator(folder)
     again = score_test(model, task, result.loss)
     assert again == found
-    assert found.chrf > 0
     assert found.sentences == 22
     assert found.bleu_signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a")
     assert [(each.least, each.most, each.sentences) for each in found.by_length] == [(0, MOST_WORDS[0], 22)]

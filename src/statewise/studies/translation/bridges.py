@@ -220,8 +220,8 @@ def study_of(file: str | None) -> Study:
     """The study of some parallel text."""
     return Study(
         name=NAME,
-        claim="A decoder that sees only the encoder's final state translates long sentences worse than one that attends "
-        "to every token of the source.",
+        claim="A decoder that sees only the encoder's final state translates long sentences worse than one that "
+        "attends to every token of the source.",
         source="Cho et al. 2014, arXiv 1409.1259, and Bahdanau et al. 2015, arXiv 1409.0473, §5.2, in words, from "
         "memory; no value of theirs is of this data",
         times={"small": "2.5 h on two cores, and about 2 min of translating", "smoke": "20 s"},
