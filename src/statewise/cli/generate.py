@@ -46,6 +46,7 @@ class Generate:
         saved = load(self.run_folder)
         if not isinstance(saved, SavedRun) or saved.config.task["name"] != "text":
             raise UsageError(f"generate: {self.run_folder} is not a run that was trained on text")
+        assert isinstance(saved.model, LanguageModel)
         # What the terminal handed over may not be UTF-8; the bytes are then what was typed.
         prompt = self.prompt.encode(errors="surrogateescape")
         if self.length > (room := room_after(saved, prompt)):

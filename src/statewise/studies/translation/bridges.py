@@ -6,6 +6,7 @@ Not a table of one paper: its claim is of several, and our own numbers stand bes
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from statewise.core.errors import UsageError
 from statewise.runs.findings import Chart, Curve, Findings, Grid, Published, Quantity
@@ -92,7 +93,7 @@ def runs_of(scale: str, file: str | None, model: Model) -> list[RunConfig]:
     return [replace(run, evaluation=replace(run.evaluation, examples=asked.examples)) for run in plan]
 
 
-def files_of(scale: str, file: str | None) -> dict[str, str]:
+def files_of(scale: str, file: str | None) -> dict[str, Any]:
     """The files of a folder of Multi30k, or one of pairs; at `smoke` without any, a few made-up sentences."""
     if file is None:
         if scale != "smoke":
