@@ -28,8 +28,8 @@ PUBLIC = {
         "Disjointness", "Dyck", "Equality", "EvenPairs", "FuzzyRecall", "InContextRegression", "IndexLookup",
         "Induction", "IsTree", "LinearAttentionTeacher", "MQAR", "Majority", "MajorityCount",
         "MissingDuplicate", "ModularArithmetic", "NearestNeighbour", "NoisyRecall", "Parity", "Permutations",
-        "SelectiveCopying", "TASKS", "Task", "Text", "Translation", "UNSCORED", "VectorTask", "configure", "from_identity",
-        "import_task", "require_own_rule",
+        "SelectiveCopying", "TASKS", "Task", "Text", "Translation", "UNSCORED", "VectorTask", "configure",
+        "from_identity", "import_task", "require_own_rule",
     ],
     "statewise.bounds": [
         "Bound", "CutStates", "UniformStates", "best_accuracy", "bounds_of", "count_required_bits",
