@@ -90,6 +90,17 @@ def test_packed_documents_do_not_meet():
     assert_close("by reset", model(packed, reset=positions == 0).logits, apart)
 
 
+def test_a_mask_alone_says_where_sequences_start():
+    model, read, mask = build("mingru+attention"), tokens(2, 6), torch.ones(2, 6, dtype=torch.int64)
+    mask[0, :4] = 0
+    both = model(read, attention_mask=mask)
+    alone = model(read[:1, 4:])
+    assert_close("logits", both.logits[:1, 4:], alone.logits)
+    next_ones, longer = tokens(2, 1, seed=1), torch.cat([mask, mask[:, -1:]], 1)
+    after = model(next_ones, attention_mask=longer, cache=both.cache).logits
+    assert_close("after", after[:1], model(next_ones[:1], cache=alone.cache).logits)
+
+
 def test_right_padding_is_behind_what_is_scored():
     model, read, mask = build("mingru"), tokens(2, 6), torch.ones(2, 6, dtype=torch.int64)
     mask[0, 4:] = 0
