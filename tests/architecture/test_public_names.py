@@ -68,8 +68,8 @@ PUBLIC = {
     ],
     "statewise.report": [
         "Limit", "Marker", "Row", "SOLVED_AT", "StudyPart", "Summary", "TextPart", "Verdict", "Written", "conclusions",
-        "judge",
-        "limit_sentence", "render", "render_capacity", "render_limits", "saturation", "summarise", "write_page",
+        "judge", "limit_sentence", "render", "render_capacity", "render_limits", "render_text", "saturation",
+        "summarise", "text_part", "write_page",
     ],
     "statewise.testing": ["MIXER_LAWS", "TASK_LAWS", "assert_close", "check_mixer", "check_task"],
     "statewise.cli": ["COMMANDS", "main"],
