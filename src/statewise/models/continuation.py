@@ -96,7 +96,7 @@ def load_continuation(decoder: Decoder, path: str | Path, *, tokenizer: str, wit
     if content_digest(found) != about["content"]:
         raise RunError(f"{path} is damaged: its contents do not have its digest")
     decoder.state, decoder.waiting, decoder.count = found.state, found.waiting, int(about["count"])
-    decoder.seen = unpacked(found.seen, vocabulary)
+    decoder.marked = unpacked(found.seen, vocabulary)
     if with_draws and found.draws.shape[1] and decoder.generator is not None:
         decoder.generator.set_state(found.draws[0])
 

@@ -52,15 +52,22 @@ class Decoder:
         self.state = state
         self.waiting: Tensor | None = None
         self.waiting_reset: Tensor | None = None
-        self.seen: Tensor | None = None
+        self.marked: Tensor | None = None
+        self.unmarked: list[Tensor] = []
         self.count = 0
+
+    @property
+    def seen(self) -> Tensor | None:
+        """Which tokens each sequence has read or written. Marked when somebody asks: for each token it would cost."""
+        self._mark_written()
+        return self.marked
 
     @torch.no_grad()
     def read(self, tokens: Tensor, *, reset: Tensor | None = None) -> None:
         """Read tokens (B, T) int64, in pieces. reset (B, T) bool is true where a new sequence starts."""
         self.count += tokens.shape[1]
         if self.remember and tokens.shape[1]:
-            self._see(tokens)
+            self._mark(tokens)
         if self.waiting is not None:
             tokens = torch.cat([self.waiting[:, None], tokens], 1)
             if reset is not None:
@@ -78,10 +85,13 @@ class Decoder:
     def write(self, length: int) -> Iterator[Tensor]:
         """Yield `length` tokens (B,) one by one. What is not asked for is not drawn. Nothing read is a UsageError."""
         for _ in range(length):
-            token = self.sampling.choose(self._logits(), self.seen, self.generator)
+            seen = self.seen if self.sampling.remembers else None
+            token = self.sampling.choose(self._logits(), seen, self.generator)
             self.waiting, self.waiting_reset, self.count = token, None, self.count + 1
             if self.remember:
-                self._see(token[:, None])
+                self.unmarked.append(token)
+                if len(self.unmarked) >= READ_AT_ONCE:
+                    self._mark_written()
             yield token
 
     def _logits(self) -> Tensor:
@@ -96,8 +106,13 @@ class Decoder:
         logits, self.state = self.model.step(self.waiting, state)
         return logits
 
-    def _see(self, tokens: Tensor) -> None:
-        if self.seen is None:
+    def _mark_written(self) -> None:
+        if self.unmarked:
+            self._mark(torch.stack(self.unmarked, 1))
+            self.unmarked = []
+
+    def _mark(self, tokens: Tensor) -> None:
+        if self.marked is None:
             vocabulary = self.model.config.vocabulary
-            self.seen = torch.zeros(len(tokens), vocabulary, dtype=torch.bool, device=tokens.device)
-        self.seen.scatter_(1, tokens, True)
+            self.marked = torch.zeros(len(tokens), vocabulary, dtype=torch.bool, device=tokens.device)
+        self.marked.scatter_(1, tokens, True)

@@ -139,4 +139,5 @@ def draw(logits: Tensor, temperature: float, generator: torch.Generator | None) 
     """
     if temperature == 0:
         return logits.argmax(-1)
-    return torch.multinomial(F.softmax(logits / temperature, -1), 1, generator=generator)[:, 0]
+    scaled = logits if temperature == 1 else logits / temperature
+    return torch.multinomial(F.softmax(scaled, -1), 1, generator=generator)[:, 0]

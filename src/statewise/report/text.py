@@ -202,7 +202,8 @@ def notes_of(part: TextPart) -> list[str]:
             "Loss at the end: nats per byte on the test split after equal wall time.",
             f"Loss at equal tokens: nats per byte on the validation split after {part.equal_tokens:,.0f} tokens, which "
             "every run read, on the line between two evaluations. There a model that reads faster is in the midst of "
-            "its schedule and the slowest at its end; with --steps every schedule ends at the same token.",
+            "its schedule and the slowest at its end; with --steps every schedule ends at the same token. A dash: some "
+            "seed had not been evaluated once by then.",
         ]
     else:
         equal = [
