@@ -69,7 +69,7 @@ def settings_taken(name: str) -> frozenset[str]:
     """The names of the settings that a mixer takes.
 
     >>> sorted(settings_taken("attention"))
-    ['head_size', 'positions', 'window']
+    ['head_size', 'kv_heads', 'positions', 'rotary', 'window']
     """
     parameters = inspect.signature(find_mixer(name)).parameters.values()
     return frozenset(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
