@@ -74,6 +74,12 @@ def test_models_and_tasks_are_called_what_the_tables_of_a_comparison_call_them(r
     ]
 
 
+def test_two_bridges_are_two_models(root):
+    for bridge in ("state", "attention"):
+        keep(root, config_of() | {"model": {"stack": "gru", "width": 4, "bridge": bridge}})
+    assert sorted(list_runs(root, columns=["model"]).rows) == [("gru, bridge attention",), ("gru, bridge state",)]
+
+
 def test_the_same_runs_are_found_as_the_store_finds(root):
     for seed in range(5):
         keep(root, config_of(seed), "finished" if seed else "crashed")

@@ -67,7 +67,7 @@ RECORD = {
 CONFIG = {
     "seed": "BIGINT",
     "task": "JSON",
-    "model": {"stack": "JSON", "width": "BIGINT"},
+    "model": {"stack": "JSON", "bridge": "JSON", "width": "BIGINT"},
     "training": {"learning_rate": "DOUBLE", "steps": "JSON"},
     "initial": "JSON",
 }
@@ -103,7 +103,8 @@ CREATE TABLE whole AS
 WITH read AS (SELECT *, from_json(record.config, $shape) AS settings FROM records),
 keyed AS (
     SELECT *, json_object(
-        'task', settings.task, 'model', json_object('stack', settings.model.stack), 'initial', settings.initial,
+        'task', settings.task, 'initial', settings.initial,
+        'model', json_object('stack', settings.model.stack, 'bridge', settings.model.bridge),
         'training', json_object('steps', settings.training.steps)
     )::VARCHAR AS key FROM read
 ),
