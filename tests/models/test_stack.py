@@ -52,7 +52,7 @@ def test_mixers_are_given_the_settings_that_they_take():
 
 
 def test_a_setting_that_no_mixer_takes_is_refused_with_those_that_are_taken():
-    message = "mixer settings: mingru attention takes no 'heads'; settings are activation, expansion, head_size, pos"
+    message = "mingru attention takes no 'heads'; settings are activation, expansion, head_size, kv_heads, pos"
     with pytest.raises(UsageError, match=message):
         LanguageModel(vocabulary=5, width=12, stack="mingru+attention*2", mixer_settings=("heads=4",))
     with pytest.raises(UsageError, match="mixer settings: setting 'heads' is not of the form name=value"):
