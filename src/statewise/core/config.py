@@ -73,7 +73,7 @@ def from_plain(cls: type[C], plain: dict[str, Any], *, where: str) -> C:
 
 def from_plain_any(classes: Sequence[type[C]], plain: dict[str, Any], *, where: str) -> C:
     """The same of several dataclasses: the first that has every key of `plain`, or the first of all."""
-    keys = plain.keys() if isinstance(plain, dict) else {}
+    keys = set(plain) if isinstance(plain, dict) else set()
     fitting = (cls for cls in classes if keys <= {field.name for field in dataclasses.fields(cls)})  # type: ignore[arg-type]
     return from_plain(next(fitting, classes[0]), plain, where=where)
 
