@@ -101,7 +101,7 @@ STUDY = Study(
     name="minrnn-layers",
     claim="One layer of minGRU or minLSTM copies little; from the second on gates depend on the past, and copy most.",
     source=f"{PAPER}, Table 1; from memory but for the row of three layers, which an independent note repeats",
-    times={"smoke": "1 s of CPU time", "small": "about 16 min of CPU time, estimated from single runs"},
+    times={"smoke": "1 s of CPU time", "small": "about 16 min of CPU time"},
     plan=plan,
     read=read,
 )
