@@ -97,17 +97,19 @@ class Bench:
     def _cells(self, contenders: Sequence[Contender], batch: int) -> Iterator[Cell]:
         """Every model at every position, weighed, or left out with the reason."""
         for contender in contenders:
-            for position in sorted(self.positions):
-                needed = batch * state_bytes_at(contender.config, position)
-                if needed > self.memory * MEBIBYTE:
-                    reason = f"state of {needed // MEBIBYTE:,} MiB is above --memory"
-                    yield Cell(contender=contender, position=position, skipped=reason)
-                    continue
-                tell(f"batch {batch}: {contender.label} at {position:,}")
-                found = measured(
-                    "weigh_cell", contender=contender, batch=batch, position=position, limit=self._limit(contender)
+            needed = {at: batch * state_bytes_at(contender.config, at) for at in sorted(self.positions)}
+            kept = [at for at, size in needed.items() if size <= self.memory * MEBIBYTE]
+            if kept:
+                tell(f"batch {batch}: reading with {contender.label}")
+                limit = self._limit(contender)
+                found = measured("weigh_model", contender=contender, batch=batch, positions=kept, limit=limit)
+                yield from (
+                    Cell(contender=contender, position=at, **each)
+                    for at, each in zip(kept, found["cells"], strict=True)
                 )
-                yield Cell(contender=contender, position=position, **found)
+            for at in (at for at in needed if at not in kept):
+                reason = f"state of {needed[at] // MEBIBYTE:,} MiB is above --memory"
+                yield Cell(contender=contender, position=at, skipped=reason)
 
 
 def tell(line: str) -> None:

@@ -1,6 +1,6 @@
 """Decoding measured: what one cell of the table weighs, and how long a token takes in each, in turns.
 
-    weigh         one model, one batch, one position; in a process of its own, so that the peak is its own
+    weigh         one model, one batch, one position; in a process of the model's and batch's own, for its peak
     time_rounds   all models and positions of one batch in one process, a few tokens each in turn, in every round: what
                   else runs on the machine slows all of them alike, and ratios within a round hold
 
@@ -31,14 +31,15 @@ LEAST, MOST = 0.03, 0.5
 READ, REPEATED, SHORTER, ZEROS = "read", "repeated", "shorter", "zeros"
 
 
-def weigh(decoder: Decodes, *, grows: bool, batch: int, position: int, limit: int) -> Numbers:
+def weigh(decoder: Decodes, *, grows: bool, batch: int, position: int, limit: int, held: int) -> Numbers:
     """Seconds to the first token (None where the context was not read), peak bytes, and bytes of state of a sequence.
 
-    The peak is what the process holds at most beyond itself and the model: while it reads, where it reads the whole
-    batch, and while it writes two tokens.
+    The peak is what the process holds at most beyond `held`, the bytes that it had with the model alone: while it
+    reads, where it reads the whole batch, and while it writes two tokens. What the allocator kept of an earlier
+    position counts, so positions ascend.
     """
     watch_memory()
-    before, first = peak_memory(), None
+    first = None
     if batch * position <= limit:
         tokens, begun = tokens_of(batch, position), time.perf_counter()
         token, state = decoder.read(tokens)
@@ -53,7 +54,7 @@ def weigh(decoder: Decodes, *, grows: bool, batch: int, position: int, limit: in
     return {
         "parameters": decoder.parameters,
         "first": first,
-        "peak": max(0, peak_memory() - before),
+        "peak": max(0, peak_memory() - held),
         "state": carried,
         "how": how,
     }
