@@ -10,6 +10,7 @@ from typing import Any
 
 import tyro
 
+from statewise.cli.bench import Bench
 from statewise.cli.bounds import Bounds
 from statewise.cli.capacity import Capacity
 from statewise.cli.compare import Compare
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "run": Run,
     "runs": Runs,
     "report": Report,
+    "bench": Bench,
     "doctor": Doctor,
 }
 

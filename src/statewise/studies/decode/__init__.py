@@ -1,0 +1,1 @@
+"""What decoding costs: seconds for a token, and memory, at every position and batch, of models of equal parameters."""
