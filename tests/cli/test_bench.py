@@ -96,7 +96,7 @@ def test_a_state_that_is_filled_or_repeated_is_as_large_as_one_that_was_read(sta
         after, _ = decoder.step(token.repeat(3), many)
         filled = decoder.filled(3, 9)
         decoder.step(token.repeat(3), filled)
-    assert after.tolist() == decoder.step(token, state)[0].tolist() * 3
+        assert after.tolist() == decoder.step(token, state)[0].tolist() * 3
     sizes = {decoder.state_bytes(each) for each in (state, many, filled)}
     assert sizes == {state_bytes_at(contender(stack).config, 9)}
 
@@ -174,7 +174,7 @@ BAD = {
     "no position": (["--positions", "0"], "positions is (0,); it needs numbers of at least 1, each once"),
     "twice": (["--batches", "2", "2"], "batches is (2, 2)"),
     "rounds": (["--rounds", "0"], "rounds is 0; it must be at least 1"),
-    "stack": (["--models", "nothing"], "unknown mixer 'nothing'"),
+    "stack": (["--models", "nothing"], "unknown model 'nothing'"),
     "same stack": (["--models", "gru", "gru"], "name at least one stack, and none twice"),
     "too small": (["--parameters", "5"], "cannot have 5 parameters"),
 }

@@ -26,7 +26,7 @@ def task(tmp_path_factory):
 def test_a_batch_has_both_sides_from_the_left_and_scores_every_piece_of_the_target(task):
     batch = task.examples("test", seed=0, start=0, count=20, size=64)
     subwords, seen = task.subwords(), set()
-    for tokens, targets, scored in zip(*batch, strict=True):
+    for tokens, targets, scored in zip(batch.tokens, batch.targets, batch.scored, strict=True):
         source = tokens[tokens[:, 0] != PAD, 0].tolist()
         written = targets[scored].tolist()
         assert source[-1] == written[-1] == END

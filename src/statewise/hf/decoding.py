@@ -11,6 +11,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, PreTrained
 from transformers.utils import logging
 
 from statewise.core.errors import UsageError
+from statewise.core.random import child_seed, seeded
 from statewise.hf.cache_tensors import put_in, taken_out
 from statewise.hf.converting import to_transformers
 from statewise.models import LanguageModel, ModelConfig
@@ -77,11 +78,12 @@ def quiet() -> None:
 
 
 def their_decoder(architecture: str, config: ModelConfig) -> TheirDecoder:
-    """A model of transformers equal to ours of a configuration: mamba, of the very same settings, or llama."""
-    if architecture == "mamba":
-        return TheirDecoder(to_transformers(LanguageModel(**vars(config)), "mamba"))
-    if architecture == "llama":
-        return TheirDecoder(LlamaForCausalLM(llama_config(config)))
+    """A model of transformers equal to ours of a configuration: mamba, of the same settings and weights, or llama."""
+    with seeded(child_seed(0, "weights")):
+        if architecture == "mamba":
+            return TheirDecoder(to_transformers(LanguageModel(**vars(config)), "mamba"))
+        if architecture == "llama":
+            return TheirDecoder(LlamaForCausalLM(llama_config(config)))
     raise UsageError(f"bench decode: architecture is {architecture!r}; it must be mamba or llama")
 
 
