@@ -4,6 +4,7 @@ from typing import Any
 
 from statewise.core.errors import UsageError
 from statewise.hf.families.family import Family, settings
+from statewise.hf.families.mamba import MambaFamily
 from statewise.hf.families.names import same, taps
 from statewise.mixers import Mamba2
 from statewise.models import LanguageModel, ModelConfig
@@ -13,12 +14,8 @@ class Mamba2Family(Family):
     """Mamba-2. Their residual stream is float32 whatever the weights are; ours has the dtype of the weights."""
 
     model_type = "mamba2"
-    layers = "backbone.layers.{}."
-    ends = {  # noqa: RUF012
-        "embedding.weight": same("backbone.embeddings.weight"),
-        "norm.weight": same("backbone.norm_f.weight"),
-        "head.weight": same("lm_head.weight"),
-    }
+    layers = MambaFamily.layers
+    ends = MambaFamily.ends
     blocks = {  # noqa: RUF012
         "mamba2": {
             "mixer_norm.weight": same("norm.weight"),
