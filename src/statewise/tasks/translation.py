@@ -20,11 +20,8 @@ from statewise.core.config import digest
 from statewise.core.errors import UsageError
 from statewise.core.random import Words
 from statewise.tasks.parallel import Pairs, read_pairs
-from statewise.tasks.subwords import Subwords
+from statewise.tasks.subwords import BEGIN, END, PAD, Subwords
 from statewise.tasks.task import UNSCORED, Batch, Measure, Task
-
-PAD, BEGIN, END = 0, 1, 2
-"""The ids of `statewise.tasks.subwords.SPECIAL`."""
 
 BLOCK = 64
 """So many training pairs in a row, from an index that this divides, have about the same length."""
