@@ -1,6 +1,7 @@
 """statewise bench decode: the table and its findings, what follows from seconds, and what cannot be asked."""
 
 import re
+from dataclasses import replace
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from statewise.cli import main
 from statewise.cli.bench_table import Cell, Timed, findings, table_of
 from statewise.studies.decode.contenders import MAMBA, Contender, contenders_of
 from statewise.studies.decode.decoder import OurDecoder, state_bytes_at
-from statewise.studies.decode.measuring import Place, reached, time_rounds, weigh
+from statewise.studies.decode.measuring import GENERATED, Place, reached, time_generate, time_rounds, weigh
 from statewise.studies.decode.ratios import crossover, flatness, paired, times_as_fast
 from statewise.studies.equal_parameters import count_parameters
 
@@ -132,6 +133,7 @@ def test_their_mamba_is_ours():
         for _ in range(5):
             assert token.item() == other.item()
             (token, state), (other, cache) = ours.step(token, state), theirs.step(other, cache)
+        assert ours.generate(prompt, 6).tolist() == theirs.generate(prompt, 6).tolist()
 
 
 def test_how_a_position_is_reached():
@@ -160,6 +162,28 @@ def test_every_place_is_timed_in_every_round():
     assert {at: len(each) for at, each in found["a"].items()} == {1: 2, 2: 2}
 
 
+def test_generate_is_timed_without_its_prompt(monkeypatch):
+    class Slow:
+        def generate(self, tokens, length):
+            clock.append(clock[-1] + tokens.shape[1] * 10.0 + length * tokens.shape[0])
+
+    clock = [0.0]
+    monkeypatch.setattr("time.perf_counter", lambda: clock[-1])
+    assert time_generate({"a": Slow()}, batch=2, position=5, rounds=3) == {"a": [2.0, 2.0, 2.0]}
+
+
+def test_findings_compare_the_calls_that_users_make():
+    timed = made_up(mingru={64: [0.001]}, attention={64: [0.002]}, theirs={64: [0.002]})
+    timed = replace(timed, generated={"mingru": [0.004, 0.04, 0.004], "transformers mamba": [0.016, 0.16, 0.016]})
+    said = list(findings([timed]))
+    assert said[-2] == (
+        f"batch 4: mingru: 1,000 tokens/s by generate, {GENERATED} tokens after a short prompt, "
+        "4.00 × transformers mamba"
+    )
+    assert said[-1].startswith("batch 4: transformers mamba: 250 tokens/s by generate")
+    assert " × " not in said[-1]
+
+
 def test_the_command_prints_table_and_findings(capfd):
     arguments = [*TINY, "--positions", "4", "16", "--models", "mingru", "attention", "--no-transformers"]
     assert main(["bench", "decode", *arguments, "--read-slowly", "8"]) == 0
@@ -167,6 +191,7 @@ def test_the_command_prints_table_and_findings(capfd):
     assert re.search(r"2 +mingru +\d\d,\d{3} +4 +[\d,]+ ", said)
     assert "goal at most 1.05" in said
     assert "faster than attention" in said
+    assert re.search(r"mingru: [\d,]+ tokens/s by generate", said)
     assert "Context zeros: a cache of zeros" in said
 
 

@@ -92,7 +92,7 @@ class Bench:
             return Timed(batch=batch, cells=cells, rounds={})
         tell(f"batch {batch}: timing {len(kept)} cells in turns")
         found = measured("time_batch", batch=batch, cells=kept, rounds=self.rounds)
-        return Timed(batch=batch, cells=cells, rounds=found["rounds"])
+        return Timed(batch=batch, cells=cells, rounds=found["rounds"], generated=found["generated"])
 
     def _cells(self, contenders: Sequence[Contender], batch: int) -> Iterator[Cell]:
         """Every model at every position, weighed, or left out with the reason."""

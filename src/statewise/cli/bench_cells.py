@@ -7,7 +7,7 @@ import torch
 
 from statewise.studies.decode.contenders import OURS, Contender
 from statewise.studies.decode.decoder import Decodes, OurDecoder
-from statewise.studies.decode.measuring import Place, Rounds, reached, time_rounds, weigh
+from statewise.studies.decode.measuring import Place, reached, time_generate, time_rounds, weigh
 from statewise.studies.environment import peak_memory, watch_memory
 from statewise.studies.measurement import Numbers
 
@@ -41,12 +41,16 @@ def weigh_model(contender: Contender, batch: int, positions: Sequence[int], limi
 
 
 @torch.inference_mode()
-def time_batch(batch: int, cells: Sequence[tuple[Contender, int, int]], rounds: int) -> dict[str, Rounds]:
-    """Seconds of a step of every contender at every position, (contender, position, limit); see `time_rounds`."""
+def time_batch(batch: int, cells: Sequence[tuple[Contender, int, int]], rounds: int) -> Numbers:
+    """Seconds of every contender at every position, (contender, position, limit): `time_rounds` and `time_generate`."""
     decoders = {contender.label: decoder_of(contender) for contender, _, _ in cells}
     places = []
     for contender, position, limit in cells:
         decoder, grows = decoders[contender.label], contender.kind != "recurrent"
         state, _ = reached(decoder, grows=grows, batch=batch, position=position, limit=limit)
         places.append(Place(contender.label, position, decoder, state))
-    return {"rounds": time_rounds(places, batch=batch, rounds=rounds)}
+    shortest = min(position for _, position, _ in cells)
+    return {
+        "rounds": time_rounds(places, batch=batch, rounds=rounds),
+        "generated": time_generate(decoders, batch=batch, position=shortest, rounds=rounds),
+    }

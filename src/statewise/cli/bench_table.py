@@ -2,14 +2,14 @@
 
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from statewise.studies.decode.contenders import LLAMA, MAMBA, OURS, Contender
-from statewise.studies.decode.measuring import READ, REPEATED, SHORTER, ZEROS, Rounds
-from statewise.studies.decode.ratios import FASTER, FLAT, crossover, flatness, times_as_fast, tokens_per_second
+from statewise.studies.decode.measuring import GENERATED, READ, REPEATED, SHORTER, ZEROS, Generated, Rounds
+from statewise.studies.decode.ratios import FASTER, FLAT, crossover, flatness, paired, times_as_fast, tokens_per_second
 
 MEBIBYTE = 2**20
 HEADINGS = (
@@ -42,6 +42,7 @@ class Timed:
     batch: int
     cells: list[Cell]
     rounds: Rounds
+    generated: Generated = field(default_factory=dict)
 
     def of(self, architecture: str) -> list[Contender]:
         """Contenders of ours, or of an architecture of transformers, that were measured."""
@@ -90,6 +91,7 @@ def findings(timed: Sequence[Timed]) -> Iterator[str]:
         yield from (f"batch {each.batch}: {line}" for line in crossings(each, recurrent))
         yield from (f"batch {each.batch}: {line}" for line in flat_lines(each, recurrent))
         yield from (f"batch {each.batch}: {line}" for line in beside_theirs(each, recurrent))
+        yield from (f"batch {each.batch}: {line}" for line in by_generate(each))
 
 
 def crossings(timed: Timed, recurrent: Sequence[Contender]) -> Iterator[str]:
@@ -139,6 +141,17 @@ def beside_theirs(timed: Timed, recurrent: Sequence[Contender]) -> Iterator[str]
             yield f"{one.label}: × the tokens/s of {theirs.label}: {said}"
 
 
+def by_generate(timed: Timed) -> Iterator[str]:
+    """Tokens per second of every model by `generate`, and of ours over each of transformers'."""
+    theirs = [one.label for architecture in (MAMBA, LLAMA) for one in timed.of(architecture)]
+    for label, seconds in timed.generated.items():
+        rate = timed.batch / statistics.median(seconds)
+        ratios = "".join(
+            f", {paired(timed.generated[other], seconds):.2f} × {other}" for other in theirs if label not in theirs
+        )
+        yield f"{label}: {rate:,.0f} tokens/s by generate, {GENERATED} tokens after a short prompt{ratios}"
+
+
 def verdict(met: bool) -> str:
     """In one word.
 
@@ -171,4 +184,4 @@ def notes(timed: Sequence[Timed], *, absent: bool) -> Iterator[str]:
     if absent:
         yield "Not beside transformers, which is not installed: pip install 'statewise[hf]'"
     else:
-        yield "transformers' models are asked step by step, as its generate does, without the rest of generate."
+        yield "In the table transformers' models are asked step by step, without what their generate does besides."

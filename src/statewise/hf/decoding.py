@@ -20,7 +20,7 @@ LARGEST_HEAD = 64
 
 
 class TheirDecoder:
-    """A model of transformers as a loop of greedy steps: what `generate` does for each token, and nothing besides."""
+    """A model of transformers as a loop of greedy steps, bare of what its `generate` does besides; and by that."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model: Any = model.eval()
@@ -37,6 +37,11 @@ class TheirDecoder:
     def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The likeliest token (B,) after one more (B,), and the cache, which is changed."""
         return self._asked(token[:, None], state)
+
+    def generate(self, tokens: Tensor, length: int) -> Tensor:
+        """So many tokens (B, length) after tokens (B, T), by its own `generate`."""
+        with_prompt: Tensor = self.model.generate(tokens, max_new_tokens=length, do_sample=False, pad_token_id=0)
+        return with_prompt[:, tokens.shape[1] :]
 
     def filled(self, batch: int, position: int) -> Any:
         """A cache of so many tokens, all zeros."""

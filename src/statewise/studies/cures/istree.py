@@ -32,7 +32,8 @@ class Kind:
     chain         the paper's accuracies after a chain of thought at n = 16, 32, 64, 128, of 0.5 million; None where
                   it has no such model
     rate          the paper's learning rate
-    searches      steps of training on searches at small
+    walks         steps of training on chains of thought at small
+    searches      the same on searches
     """
 
     label: str
@@ -40,7 +41,8 @@ class Kind:
     paper: ModelConfig
     chain: tuple[float, ...] | None = None
     rate: float = 3e-4
-    searches: int = 1000
+    walks: int = 5000
+    searches: int = 2000
 
 
 def stack_of(stack: str, **settings: object) -> ModelConfig:
@@ -65,9 +67,10 @@ KINDS = (
     ),
     Kind(
         label="hybrid",
-        small=stack_of("mingru*2+attention", width=88, positions="rope", conv=4, expansion=2, feed_forward=2),
+        small=stack_of("mingru+attention", width=104, positions="rope", conv=4, expansion=2, feed_forward=2),
         paper=stack_of("mamba*12+attention", width=64, positions="rope", mixer_settings=("head_size=16",)),
         chain=(1.00, 1.00, 0.97, 0.77),
+        walks=10_000,
     ),
     Kind(
         label="minGRU",
@@ -86,7 +89,8 @@ class Scale:
     trained   groups of sizes: each group is trained together, as one model
     asked     sizes that every model is asked at; None is the sizes it is trained on
     names     that vertices are drawn from; None is 0 … size − 1
-    steps     for each format, unless a kind has its own; batches likewise
+    steps     for each format, in place of a kind's own
+    batches   for each format
     """
 
     trained: tuple[tuple[int, ...], ...]
@@ -118,7 +122,7 @@ SCALES = {
         trained=(tuple(range(4, 17)),),
         asked=(8, 12, 16, 24, 32),
         names=32,
-        steps={DIRECT: 1000, CHAIN: 5000},
+        steps={DIRECT: 1000},
         batches={DIRECT: 64, CHAIN: 64, SEARCHES: 32},
         rate=3e-3,
         warmup=100,
@@ -157,7 +161,7 @@ def run_of(scale: str, kind: Kind, answered: str, trained: tuple[int, ...]) -> R
         model=ModelConfig(**{**vars(config), "vocabulary": task.vocabulary(max(*sizes, *trained))}),
         training=TrainingConfig(
             sizes=trained,
-            steps=asked.steps.get(answered, kind.searches),
+            steps={CHAIN: kind.walks, SEARCHES: kind.searches, **asked.steps}[answered],
             batch_size=asked.batches[answered],
             learning_rate=asked.rate or kind.rate,
             warmup=asked.warmup,

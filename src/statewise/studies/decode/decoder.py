@@ -31,6 +31,9 @@ class Decodes(Protocol):
     def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]:
         """The likeliest token (B,) after one more (B,), and the state after it. The state may be changed."""
 
+    def generate(self, tokens: Tensor, length: int) -> Tensor:
+        """So many tokens (B, length) after tokens (B, T), greedily, by the call that users of the library make."""
+
     def filled(self, batch: int, position: int) -> Any:
         """A state as large as after so many tokens, of zeros."""
 
@@ -67,6 +70,10 @@ class OurDecoder:
         """See `Decodes`."""
         logits, state = self.model.step(token, state)
         return logits.argmax(-1), state
+
+    def generate(self, tokens: Tensor, length: int) -> Tensor:
+        """See `Decodes`."""
+        return torch.stack(list(self.model.generate(tokens, length, temperature=0)), 1)
 
     def filled(self, batch: int, position: int) -> Any:
         """See `Decodes`."""

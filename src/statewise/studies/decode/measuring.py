@@ -1,8 +1,9 @@
 """Decoding measured: what one cell of the table weighs, and how long a token takes in each, in turns.
 
-    weigh         one model, one batch, one position; in a process of the model's and batch's own, for its peak
-    time_rounds   all models and positions of one batch in one process, a few tokens each in turn, in every round: what
-                  else runs on the machine slows all of them alike, and ratios within a round hold
+    weigh          one model, one batch, one position; in a process of the model's and batch's own, for its peak
+    time_rounds    all models and positions of one batch in one process, a few tokens each in turn, in every round: what
+                   else runs on the machine slows all of them alike, and ratios within a round hold
+    time_generate  the same of the call that users of a library make, after a short prompt
 
 How a position is reached: by reading that many tokens, where that is at most a limit. Above it a batch is one
 sequence that was read and repeated, or, where one sequence is above it too, a state that does not grow is that after
@@ -11,7 +12,7 @@ as many tokens as the limit, and a cache is zeros.
 
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -28,6 +29,8 @@ STEPS = 8
 """Tokens written from a position before it is gone back to: few, so that what is timed is that position."""
 LEAST, MOST = 0.03, 0.5
 """Seconds of a visit: it goes back for more tokens below the one, and ends early above the other."""
+GENERATED = 32
+"""Tokens that `generate` is asked for beyond its first."""
 READ, REPEATED, SHORTER, ZEROS = "read", "repeated", "shorter", "zeros"
 
 
@@ -118,3 +121,30 @@ def visit(place: Place, token: Tensor) -> float:
                 break
     place.decoder.back_at(place.state, place.position)
     return statistics.median(times)
+
+
+Generated = dict[str, list[float]]
+"""Seconds of a token of `generate` in every round, by label."""
+
+
+def time_generate(decoders: Mapping[str, Decodes], *, batch: int, position: int, rounds: int) -> Generated:
+    """Seconds that each of GENERATED tokens takes by `generate` after a prompt of `position`, in every round.
+
+    They are what the call takes beyond one for a single token, so that reading the prompt is not among them. Models
+    take turns, after one round that is not counted.
+    """
+    found: Generated = {label: [] for label in decoders}
+    prompt = tokens_of(batch, position)
+    for turn in range(rounds + 1):
+        for label, decoder in decoders.items():
+            first, all_of_them = (seconds_of(decoder, prompt, length) for length in (1, 1 + GENERATED))
+            if turn:
+                found[label].append(max(0.0, all_of_them - first) / GENERATED)
+    return found
+
+
+def seconds_of(decoder: Decodes, prompt: Tensor, length: int) -> float:
+    """Of one call of `generate`."""
+    begun = time.perf_counter()
+    decoder.generate(prompt, length)
+    return time.perf_counter() - begun

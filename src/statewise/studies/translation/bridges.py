@@ -51,7 +51,7 @@ MODELS = tuple(
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
-    """How large the models and their training are. A budget of time is for two cores."""
+    """How large the models and their training are."""
 
     layers: int
     width: int
@@ -60,17 +60,14 @@ class Scale:
     dropout: float
     rate: float
     steps: int
-    time: str | None
     examples: int | None
 
 
 SCALES = {
-    "smoke": Scale(layers=1, width=8, pieces=300, batch_size=2, dropout=0.1, rate=1e-3, steps=2, time=None, examples=2),
-    "small": Scale(
-        layers=2, width=128, pieces=4000, batch_size=64, dropout=0.1, rate=4e-3, steps=0, time="30m", examples=None
-    ),
+    "smoke": Scale(layers=1, width=8, pieces=300, batch_size=2, dropout=0.1, rate=1e-3, steps=2, examples=2),
+    "small": Scale(layers=2, width=128, pieces=4000, batch_size=64, dropout=0.0, rate=4e-3, steps=3000, examples=None),
     "paper": Scale(
-        layers=3, width=256, pieces=8000, batch_size=128, dropout=0.3, rate=2e-3, steps=20_000, time=None, examples=None
+        layers=3, width=256, pieces=8000, batch_size=128, dropout=0.3, rate=2e-3, steps=20_000, examples=None
     ),
 }
 
@@ -86,7 +83,6 @@ def runs_of(scale: str, file: str | None, model: Model) -> list[RunConfig]:
         width=asked.width,
         dropout=asked.dropout,
         steps=asked.steps,
-        time=asked.time,
         batch_size=asked.batch_size,
         learning_rate=asked.rate,
     ).plan()
