@@ -31,6 +31,7 @@ def quick(command, *models):
     return [command, "parity", "--models", *models, "--steps", "2", "--batch-size", "4", "--sizes", "4", "--width", "4"]
 
 
+@pytest.mark.slow
 def test_compare_finds_the_class_in_every_worker(here):
     asked = quick("compare", "our_package.leaky.Leaky*2+attention", "gru")
     # -P: the directory is not on the path by itself, as under the script that is installed.

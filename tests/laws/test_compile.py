@@ -71,7 +71,14 @@ def assert_compiles(variant, backend):
         assert_close(f"result {i}", one, other, dtype=torch.float32)
 
 
-@pytest.mark.parametrize("variant", [name for name in MIXERS if name not in REFUSED])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        name if name in ONE_OF_EACH_RECURRENCE.values() else pytest.param(name, marks=pytest.mark.slow)
+        for name in MIXERS
+        if name not in REFUSED
+    ],
+)
 def test_a_block_compiles_whole(variant):
     assert_compiles(variant, "aot_eager")
 

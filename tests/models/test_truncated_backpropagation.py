@@ -59,12 +59,14 @@ def peaks_and_losses(lengths, *, detached=True, timeout=120):
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from Linux's /proc/self/status")
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_tokens_take_the_memory_of_ten_thousand():
     (short, *_), (long, first, last) = peaks_and_losses([10_000, 100_000])
     assert long - short < MARGIN
     assert last < first / 10, "nothing was learned"
 
 
+@pytest.mark.slow
 def test_the_measure_sees_memory_that_grows():
     (short, *_), (long, *_) = peaks_and_losses([10_000, 40_000], detached=False)
     assert long - short > 5 * MARGIN

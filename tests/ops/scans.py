@@ -37,14 +37,14 @@ def has_interpreter() -> bool:
     return has_triton() and os.environ.get("TRITON_INTERPRET") == "1"
 
 
-TRITON = pytest.param(
-    "triton",
-    marks=pytest.mark.skipif(not has_interpreter(), reason="triton is not installed"),
-)
+WHERE_INSTALLED = pytest.mark.skipif(not has_interpreter(), reason="triton is not installed")
+TRITON = pytest.param("triton", marks=[WHERE_INSTALLED, pytest.mark.slow])
+TRITON_ON_LITTLE = pytest.param("triton", marks=WHERE_INSTALLED)
+"""For tests of a few steps: every kernel is run by them, and by the slow ones at its corners."""
 SETS = tuple(f"cpu {name}" for name in _kernels.instruction_sets())
 CPU = ("reference", *SETS)
 KERNELS = (*CPU, TRITON)
-"""As `running` takes them. The interpreter of "triton" needs milliseconds a step."""
+"""As `running` takes them. The interpreter of "triton" needs milliseconds a step, so it is slow."""
 
 
 @contextmanager

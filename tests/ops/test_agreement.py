@@ -14,6 +14,7 @@ from ops.scans import (
     RECURRENCES,
     SOFTMAX,
     TRITON,
+    TRITON_ON_LITTLE,
     assert_gradients_close,
     assert_outputs_close,
     by,
@@ -115,7 +116,7 @@ def test_in_triton_where_time_is_cut_without_resets(kernel):
 
 
 @pytest.mark.parametrize("name", [*ONE_EACH, *PACKED])
-@pytest.mark.parametrize("kernel", [TRITON])
+@pytest.mark.parametrize("kernel", [TRITON_ON_LITTLE])
 @pytest.mark.parametrize("shape", [(2, 0, 3), (0, 2, 3), (3, 1, 1), (2, 3, 17)])
 def test_in_triton_at_any_shape(name, kernel, shape):
     assert_agrees(name, draw(name, *shape, dtype=torch.float32, initial=False), [kernel])

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from ops.scans import CPU, RECURRENCES, TRITON, Scan, assert_same_bits, running
+from ops.scans import CPU, RECURRENCES, TRITON_ON_LITTLE, Scan, assert_same_bits, running
 
 INF = float("inf")
 
@@ -63,7 +63,7 @@ EXAMPLES = {
 
 
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
-@pytest.mark.parametrize("kernel", [*CPU, TRITON])
+@pytest.mark.parametrize("kernel", [*CPU, TRITON_ON_LITTLE])
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_by_hand(name, kernel):
     for inputs, initial, reset, outputs, final in EXAMPLES[name]:
@@ -89,7 +89,7 @@ def test_complex_decays_turn(kernel):
     assert outputs.flatten().tolist() == [1j, -1, -1j, 1]
 
 
-@pytest.mark.parametrize("kernel", [*CPU, TRITON])
+@pytest.mark.parametrize("kernel", [*CPU, TRITON_ON_LITTLE])
 def test_heads_weigh_their_own_channels(kernel):
     score = torch.tensor([[[0.0, 0.0], [200.0, -200.0]]])
     value = torch.tensor([[[1.0, 2.0, 3.0, 4.0], [5.0, 6.0, 7.0, 8.0]]])
@@ -99,7 +99,7 @@ def test_heads_weigh_their_own_channels(kernel):
     assert (largest.tolist(), denominator.tolist()) == ([[200.0, 0.0]], [[1.0, 1.0]])
 
 
-@pytest.mark.parametrize("kernel", [*CPU, TRITON])
+@pytest.mark.parametrize("kernel", [*CPU, TRITON_ON_LITTLE])
 def test_of_equal_largest_scores_the_first_takes_the_gradient(kernel):
     score = torch.tensor([1.0, 3.0, 3.0, 2.0]).reshape(1, 4, 1).requires_grad_()
     with running(kernel) as chosen:

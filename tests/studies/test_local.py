@@ -94,6 +94,7 @@ def test_a_run_has_the_threads_of_the_whole_plan_whatever_was_there(store, watch
     assert last.environment["threads"] == 3
 
 
+@pytest.mark.slow
 def test_every_process_that_runs_something_is_prepared_once_before_it(tmp_path, store, watcher, make_run):
     marks = tmp_path / "marks"
     marks.mkdir()
@@ -192,6 +193,7 @@ def test_a_worker_that_dies_costs_one_run(store, watcher, make_run, deaths):
     assert folders(store.root) == {run.name for run in runs}
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_for_the_parent_alone_to_act_on(store, watcher, make_run):
     runs = [make_run(seed, steps=100, evaluate_every=1) for seed in range(2)]
     records = run_all(runs, store, signalling(watcher, store, signal.SIGINT, 2), workers=2)
