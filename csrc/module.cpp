@@ -44,7 +44,7 @@ struct InstructionSet {
 
 #define STATEWISE_TABLES(set) \
   {set::linear_scan_kernels, set::min_gru_scan_kernels, set::min_lstm_scan_kernels, set::softmax_scan_kernels, \
-   set::matrix_scan_kernels, set::selective_scan_kernels}
+   set::matrix_scan_kernels, set::selective_scan_kernels, set::one_token_kernels}
 
 // Those that this machine runs, the fastest last.
 const std::vector<InstructionSet>& instruction_sets() {

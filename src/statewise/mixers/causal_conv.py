@@ -10,9 +10,11 @@ B batch, T time, D channels, K taps.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from statewise.core.dtypes import accumulation_dtype
+from statewise.ops import one_token
 
 
 def causal_conv(
@@ -49,15 +51,22 @@ def causal_conv(
     return y, last
 
 
-def causal_conv_step(x: Tensor, window: Tensor, weight: Tensor, bias: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def causal_conv_step(
+    x: Tensor, window: Tensor, weight: Tensor, bias: Tensor | None = None, *, silu: bool = False
+) -> tuple[Tensor, Tensor]:
     """One token: x (B, D) and the window (B, K−1, D) before it give the output (B, D) and the window after it.
+
+    silu  take SiLU of the output
 
     >>> causal_conv_step(torch.ones(1, 1), torch.ones(1, 1, 1), torch.tensor([[1.0], [10.0]]))[0].tolist()
     [[11.0]]
     """
+    if one_token.infers(x, window, weight, bias):
+        return one_token.causal_conv_step(x, window, weight, bias, silu=silu)
     past, wide = torch.cat([window, x[:, None]], 1), accumulation_dtype(x.dtype)
     y = (past.to(wide) * weight.to(wide).flip(0)).sum(1)
-    return (y if bias is None else y + bias.to(wide)).to(x.dtype), past[:, 1:].clone()
+    y = (y if bias is None else y + bias.to(wide)).to(x.dtype)
+    return F.silu(y) if silu else y, past[:, 1:].clone()
 
 
 def initial_weight(taps: int, width: int) -> nn.Parameter:

@@ -20,6 +20,7 @@ from statewise.core.dtypes import accumulation_dtype
 from statewise.core.errors import UsageError
 from statewise.mixers.causal_conv import causal_conv, causal_conv_step, initial_weight
 from statewise.mixers.mixer import Mixer
+from statewise.ops import one_token
 from statewise.ops.selective_scan import selective_scan
 from statewise.ops.selective_scan.reference import advance
 
@@ -91,8 +92,12 @@ class Mamba(Mixer):
     def step(self, x: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
         """One token (B, D); see `Mixer.step`."""
         v, z = self.input(x).chunk(2, -1)
-        v, window = causal_conv_step(v, state.window, self.conv_weight, self.conv_bias)
-        u = F.silu(v)
+        u, window = causal_conv_step(v, state.window, self.conv_weight, self.conv_bias, silu=True)
+        bias, rates, skip = self.step_size.bias, self.log_rates, self.skip
+        if one_token.infers(u, z, bias, rates, skip) and one_token.takes(state.hidden, accumulation_dtype(u.dtype)):
+            raised, B, C = self.mapped(u)
+            read, hidden = one_token.selective_state_update(u, raised, bias, rates, B, C, skip, z, state.hidden)
+            return self.output(read), MambaState(hidden, window)
         y, hidden = advance(u, *self.selected(u), state.hidden)
         return self.read_out(y, u, z), MambaState(hidden, window)
 
@@ -106,10 +111,15 @@ class Mamba(Mixer):
 
     def selected(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """δ (…, E) and A (E, N) in at least float32, B and C (…, N), from u (…, E)."""
-        low, B, C = self.select(u).split([self.rank, self.state_size, self.state_size], -1)
+        raised, B, C = self.mapped(u)
         wide = accumulation_dtype(u.dtype)
-        raised = F.linear(low, self.step_size.weight).to(wide) + self.step_size.bias.to(wide)
-        return F.softplus(raised), -self.log_rates.to(wide).exp(), B.to(u.dtype), C.to(u.dtype)
+        delta = F.softplus(raised.to(wide) + self.step_size.bias.to(wide))
+        return delta, -self.log_rates.to(wide).exp(), B.to(u.dtype), C.to(u.dtype)
+
+    def mapped(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """W_δ r (…, E), B and C (…, N), from u (…, E)."""
+        low, B, C = self.select(u).split([self.rank, self.state_size, self.state_size], -1)
+        return F.linear(low, self.step_size.weight), B, C
 
     def read_out(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
         """Outputs (…, D) from what the state space gives, its inputs and the gate, (…, E) each."""

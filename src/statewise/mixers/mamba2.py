@@ -122,8 +122,8 @@ class Mamba2(Mixer):
     def step(self, x: Tensor, state: Mamba2State) -> tuple[Tensor, Mamba2State]:
         """One token (B, D); see `Mixer.step`."""
         gate, mixed, step = self._project(x)
-        mixed, window = causal_conv_step(mixed, state.window, self.conv_weight, self.conv_bias)
-        inside, key, query = self._split(F.silu(mixed))
+        mixed, window = causal_conv_step(mixed, state.window, self.conv_weight, self.conv_bias, silu=True)
+        inside, key, query = self._split(mixed)
         size, log_decay = self._fade(step)
         answer, memory = advance(query, key, inside * size.unsqueeze(-1).to(x.dtype), log_decay, state.memory)
         return self._read(answer, inside, gate), Mamba2State(memory, window)

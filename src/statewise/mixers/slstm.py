@@ -119,8 +119,7 @@ class SLSTM(Mixer):
         wide = x.to(state.hidden.dtype)
         seen, window = wide, state.window
         if self.conv:
-            seen, window = causal_conv_step(wide, window, self.conv_weight, self.conv_bias)
-            seen = F.silu(seen)
+            seen, window = causal_conv_step(wide, window, self.conv_weight, self.conv_bias, silu=True)
         gates, recurrence = self._gates(seen, wide), self.recurrence.to(wide.dtype)
         final = slstm_step(gates, recurrence, self._by_head(state))
         return self._outputs(final.hidden, x.dtype), self._state(final, window.to(x.dtype))

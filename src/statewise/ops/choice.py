@@ -47,6 +47,7 @@ def has_triton() -> bool:
     return importlib.util.find_spec("triton") is not None
 
 
+@cache
 def instruction_set(kernel: str) -> str:
     """The instruction set that a CPU kernel uses on this machine: portable, avx2 or avx512.
 

@@ -1,0 +1,133 @@
+"""What stands around the matrix products of one decoded token, in C++ (csrc/one_token.cpp), for inference alone.
+
+A token costs a recurrent layer few sums and many calls: each operation of torch takes microseconds before it begins.
+The mixers' own composition of them is the definition, and what is differentiated, transformed and compiled.
+
+B batch, E channels, K taps, N states of each channel.
+"""
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from statewise import _kernels
+from statewise.ops.choice import instruction_set
+
+DTYPES = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "bfloat16"}
+PLAIN = (torch.Tensor, torch.nn.Parameter)
+ABSENT = (0, 0, 0)
+
+
+def infers(*tensors: Tensor | None) -> bool:
+    """Whether these kernels may run: plain tensors of one dtype on the CPU that nobody differentiates or traces.
+
+    The first is none that is None. What is not contiguous along its last axis is left to torch as well.
+
+    >>> infers(torch.zeros(1))
+    False
+    >>> with torch.no_grad():
+    ...     infers(torch.zeros(1)), infers(torch.zeros(1), torch.zeros(1, dtype=torch.float64))
+    (True, False)
+    """
+    if torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False
+    # Neither question has a public form: whether a transform of torch.func, or forward mode, is under way.
+    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+        return False
+    dtype = None if tensors[0] is None else tensors[0].dtype
+    return dtype in DTYPES and all(tensor is None or takes(tensor, dtype) for tensor in tensors)
+
+
+def takes(tensor: Tensor, dtype: torch.dtype | None) -> bool:
+    """Whether a kernel for a dtype reads a tensor in place."""
+    return (
+        tensor.dtype is dtype
+        and type(tensor) in PLAIN
+        and tensor.is_cpu
+        and tensor.stride(-1) == 1
+        and not tensor.is_neg()
+    )
+
+
+def causal_conv_step(
+    x: Tensor, window: Tensor, weight: Tensor, bias: Tensor | None, *, silu: bool
+) -> tuple[Tensor, Tensor]:
+    """The output (B, E) of a causal convolution, SiLU of it where asked, and the window (B, K−1, E) after it.
+
+    x       (B, E)
+    window  (B, K−1, E), oldest first
+    weight  (K, E), newest first
+    bias    (E,)
+
+    All such as `infers` says yes to; nothing is checked. Sums are taken in at least float32.
+
+    >>> with torch.no_grad():
+    ...     causal_conv_step(torch.ones(1, 1), torch.ones(1, 1, 1), torch.tensor([[1.0], [10.0]]), None, silu=False)[0]
+    tensor([[11.]])
+    """
+    batch, channels = x.shape
+    output, after = torch.empty(batch, channels, dtype=x.dtype), torch.empty(window.shape, dtype=x.dtype)
+    run(
+        "causal_conv_step",
+        x.dtype,
+        (batch, weight.shape[0], channels),
+        int(silu),
+        [row(x), rows(window), row(weight), ABSENT if bias is None else vector(bias), row(output), rows(after)],
+    )
+    return output, after
+
+
+def selective_state_update(
+    u: Tensor,
+    raised: Tensor,
+    step_bias: Tensor,
+    log_rates: Tensor,
+    B: Tensor,
+    C: Tensor,
+    skip: Tensor,
+    z: Tensor,
+    state: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """(C_t x' + skip ⊙ u) ⊙ SiLU(z) (B, E) and x' = exp(−δ eᵃ) x + δ B_t u (B, E, N), with δ = softplus(raised + bias).
+
+    u, raised, z     (B, E)
+    step_bias, skip  (E,)
+    log_rates        (E, N), a
+    B, C             (B, N)
+    state            (B, E, N), in at least float32
+
+    All but the state such as `infers` says yes to, the state contiguous; nothing is checked.
+
+    >>> one = torch.ones(1, 1)
+    >>> with torch.no_grad():
+    ...     y, state = selective_state_update(one, one, one[0], one, one, one, one[0], 0 * one, torch.zeros(1, 1, 1))
+    >>> y.tolist(), round(state.item(), 4)
+    ([[0.0]], 2.1269)
+    """
+    output, after = torch.empty(u.shape, dtype=u.dtype), torch.empty(state.shape, dtype=state.dtype)
+    places = [row(u), row(raised), vector(step_bias), row(log_rates), row(B), row(C), vector(skip), row(z), rows(state)]
+    run("selective_state_update", u.dtype, tuple(state.shape), 0, [*places, row(output), rows(after)])
+    return output, after
+
+
+Place = tuple[int, int, int]
+
+
+def vector(tensor: Tensor) -> Place:
+    """Where (E,) lies."""
+    return tensor.data_ptr(), 0, 0
+
+
+def row(tensor: Tensor) -> Place:
+    """Where (B, E) lies."""
+    return tensor.data_ptr(), tensor.stride(0), 0
+
+
+def rows(tensor: Tensor) -> Place:
+    """Where (B, K, E) lies."""
+    return tensor.data_ptr(), tensor.stride(0), tensor.stride(1)
+
+
+def run(name: str, dtype: torch.dtype, shape: tuple[int, ...], option: int, places: list[Place]) -> None:
+    """A kernel, without what `cpu.run` asks of tensors that anybody may pass: that would take longer than it does."""
+    _kernels.run(instruction_set("cpu"), name, DTYPES[dtype], torch.get_num_threads(), shape, [option], places)  # type: ignore[arg-type]
