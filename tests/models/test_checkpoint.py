@@ -59,7 +59,9 @@ def test_a_tensor_too_few_or_too_many_is_refused(saved, tmp_path):
         ({**whole, "extra.weight": torch.zeros(1)}, "has too many by 1: extra.weight"),
     ):
         save_file(weights, tmp_path / "other.safetensors", metadata=metadata)
-        with pytest.raises(RunError, match=f"does not hold a whole model: of {len(whole)} tensors it {said}$"):
+        with pytest.raises(
+            RunError, match=f"does not hold a whole model: of {len(whole)} tensors it {said}; copy or save it again$"
+        ):
             load_model(tmp_path / "other.safetensors")
 
 
