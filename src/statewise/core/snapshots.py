@@ -92,6 +92,8 @@ def read(path: Path) -> dict[str, Tensor]:
             if KEY not in metadata:
                 raise RunError(f"{path} is a safetensors file without a state of statewise")
             dtypes = json.loads(metadata[KEY])
+            if not isinstance(dtypes, dict):
+                raise RunError(f"{path} does not hold a whole state: its dtypes are a {type(dtypes).__name__}")
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  not a dict
     except FileNotFoundError:
         raise RunError(f"there is no state file {path}") from None

@@ -176,11 +176,9 @@ def config_of(folder: str | Path) -> Any:
     """What transformers makes of a folder's config.json. One that it cannot read is a UsageError in a line."""
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True)
-    except UsageError:
-        raise
     except Exception as error:  # Its validation raises exceptions of many kinds.
         why = " ".join(str(error).split())
-        raise UsageError(f"{Path(folder) / 'config.json'} is not of a model that transformers knows: {why}") from None
+        raise UsageError(f"{Path(folder) / 'config.json'} does not describe a model: {why}") from None
 
 
 def special_tokens(folder: str | Path) -> dict[str, Any]:

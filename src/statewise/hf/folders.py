@@ -12,9 +12,10 @@ from transformers import PreTrainedModel
 from transformers.utils import logging
 
 from statewise.core.disk import HALF_WRITTEN, sync
-from statewise.core.errors import RunError, UsageError
+from statewise.core.errors import RunError, UsageError, pick
 from statewise.hf.checks import require_fitting_tokenizer, require_folder
-from statewise.hf.converting import from_transformers, special_tokens
+from statewise.hf.converting import config_of, from_transformers, special_tokens
+from statewise.hf.families import FAMILIES
 from statewise.hf.model import StatewiseForCausalLM
 from statewise.models import LanguageModel
 
@@ -46,9 +47,13 @@ def load(folder: str | Path) -> LanguageModel:
     Nothing is downloaded: a name that is no folder is a UsageError.
     """
     folder = require_folder(folder, "load")
-    if architecture_of(folder) != "statewise":
+    architecture = architecture_of(folder)
+    if architecture not in (None, "statewise"):
+        pick("architecture", architecture, FAMILIES)
+    config = config_of(folder)
+    if architecture != "statewise":
         return from_transformers(folder).eval()
-    model: LanguageModel = StatewiseForCausalLM.from_pretrained(folder, local_files_only=True).model
+    model: LanguageModel = StatewiseForCausalLM.from_pretrained(folder, config=config, local_files_only=True).model
     return model
 
 

@@ -96,9 +96,9 @@ def load_continuation(decoder: Decoder, path: str | Path, *, tokenizer: str, wit
     )
     try:
         found = load_state(path, like)
-    except UsageError as error:
-        # The model is the right one, so that its state has this structure.
-        raise damaged(path, " ".join(str(error).split())) from None
+    except UsageError:
+        # The model is the one that wrote it.
+        raise damaged(path, "its tensors are not those of this model's state") from None
     if content_digest(found) != about["content"]:
         raise damaged(path, "its contents do not have its digest")
     decoder.state, decoder.waiting, decoder.count = found.state, found.waiting, about["count"]
