@@ -55,6 +55,12 @@ def test_theirs_to_ours_to_a_native_file_and_to_theirs_again(mamba, tmp_path, ca
     assert not list(tmp_path.glob("*half*"))
 
 
+def test_no_bars_are_drawn_into_a_pipe(mamba, tmp_path, capsys):
+    logging.enable_progress_bar()
+    assert main(["convert", str(mamba), str(tmp_path / "ours")]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_dtype_that_is_asked_for_is_written(mamba, tmp_path):
     assert main(["convert", str(mamba), str(tmp_path / "half"), "--dtype", "bfloat16"]) == 0
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "half").dtype == torch.bfloat16
