@@ -127,7 +127,7 @@ def test_a_sample_keeps_to_the_places_that_were_learned(runs, corpus, capsys):
     assert main([*generate, "12"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert "prompt has 5 bytes and length is 12; it has learned positions for 11 bytes after it" in said.err
+    assert "prompt has 5 bytes and length is 12; the model has learned positions for 11 bytes after it" in said.err
 
 
 def test_bounds_prints_number_assumption_and_source(capsys):

@@ -1,5 +1,6 @@
 """statewise convert: every source that is known, to what it can be; and one line for the others."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,12 @@ def test_theirs_to_ours_to_a_native_file_and_to_theirs_again(mamba, tmp_path, ca
     assert not list(tmp_path.glob("*half*"))
 
 
+def test_no_bars_are_drawn_into_a_pipe(mamba, tmp_path, capsys):
+    logging.enable_progress_bar()
+    assert main(["convert", str(mamba), str(tmp_path / "ours")]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_dtype_that_is_asked_for_is_written(mamba, tmp_path):
     assert main(["convert", str(mamba), str(tmp_path / "half"), "--dtype", "bfloat16"]) == 0
     assert AutoModelForCausalLM.from_pretrained(tmp_path / "half").dtype == torch.bfloat16
@@ -95,12 +102,58 @@ def with_a_pickled_folder(folder):
     return folder
 
 
+def ours(folder, **changed):
+    """A folder of ours with its configuration changed."""
+    statewise.hf.save(LanguageModel(vocabulary=11, width=8), folder / "ours")
+    config = json.loads((folder / "ours/config.json").read_text())
+    (folder / "ours/config.json").write_text(json.dumps(config | changed))
+    return folder / "ours"
+
+
+def with_weights(write):
+    """What makes a folder of ours whose model.safetensors was written by `write`."""
+
+    def make(folder):
+        write(ours(folder) / "model.safetensors")
+        return folder / "ours"
+
+    return make
+
+
+def with_a_torn_configuration(folder):
+    (ours(folder) / "config.json").write_text("{")
+    return folder / "ours"
+
+
+def with_another_tokenizer(folder):
+    vocabulary = {str(number): number for number in range(12)}
+    (ours(folder) / "tokenizer.json").write_text(json.dumps({"model": {"vocab": vocabulary}, "added_tokens": []}))
+    return folder / "ours"
+
+
+def with_a_shard_too_few(folder):
+    (ours(folder) / "model.safetensors").unlink()
+    index = {"weight_map": {"a": "model-00002-of-00002.safetensors"}}
+    (folder / "ours/model.safetensors.index.json").write_text(json.dumps(index))
+    return folder / "ours"
+
+
 BAD = {
     "nothing there": (lambda folder: folder / "absent", [], "there is nothing at", "nothing is downloaded"),
     "pickle": (with_a_pickle, [], "is a pickle, which can run any program when it is read", "safetensors"),
     "pickled folder": (with_a_pickled_folder, [], "is a pickle, which can run any program when it is read", "safeten"),
     "format": (lambda folder: folder, ["--to", "gguf"], "unknown format 'gguf'", ""),
     "other file": (lambda folder: Path(__file__), [], "is not a model of rwkv.cpp", ""),
+    "pickle by another name": (
+        with_weights(lambda path: torch.save({}, path)),
+        [],
+        "model.safetensors is a pickle, which can run any program",
+    ),
+    "configuration": (with_a_torn_configuration, [], "config.json does not say what model it is of"),
+    "width": (lambda folder: ours(folder, width="x"), [], "ours/config.json does not describe a model", "width is 'x'"),
+    "stack": (lambda folder: ours(folder, stack="x"), [], "ours/config.json does not describe a model", "model 'x'"),
+    "architecture": (lambda folder: ours(folder, model_type="x"), [], "unknown architecture 'x': there are mamba"),
+    "tokenizer": (with_another_tokenizer, [], "the tokenizer has 12 tokens and the model's vocabulary is 11"),
 }
 
 
@@ -110,6 +163,24 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(case, tmp_path, capsys):
     assert main(["convert", str(make(tmp_path)), str(tmp_path / "out"), *options]) == 2
     said = capsys.readouterr().err
     assert all(part in said for part in parts)
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+TORN = {
+    "torn": (with_weights(lambda path: path.write_bytes(path.read_bytes()[:99])), "model.safetensors cannot be read"),
+    "empty": (with_weights(lambda path: path.write_bytes(b"")), "model.safetensors cannot be read"),
+    "shard": (with_a_shard_too_few, "model-00002-of-00002.safetensors is not there"),
+}
+
+
+@pytest.mark.parametrize("case", TORN)
+def test_a_checkpoint_that_is_not_whole_is_one_line_and_leaves_nothing(case, tmp_path, capsys):
+    make, message = TORN[case]
+    assert main(["convert", str(make(tmp_path)), str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert f"ours does not hold a whole checkpoint: {message}" in said
+    assert "copy or download it again" in said
     assert said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 

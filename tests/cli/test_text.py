@@ -1,23 +1,32 @@
 """Text on the command line: corpora of every kind, byte pairs, states that go on, and comparisons."""
 
 import io
+import pickle
+import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from statewise.cli import main
-from statewise.core.errors import RunError
+from statewise.cli.text_parts import kept_texts
+from statewise.cli.train import Train
+from statewise.models.continuation import KEY
 from statewise.report.text import curve_of, loss_at
 from statewise.runs import RunStore
-from statewise.runs.on_disk import TOKENIZER
+from statewise.runs.on_disk import MODEL, TOKENIZER
 from statewise.studies import Comparison, load
 from statewise.studies.equal_parameters import at_parameters, count_parameters
 from statewise.studies.samples import excerpt_of
 from statewise.studies.writing import Stopping
 from statewise.tasks import PackedText, Text
+from statewise.training import Group
 
 SENTENCE = "to be or not to be, that is the question; "
 
@@ -196,6 +205,9 @@ BAD = [
     (["--load-state", "absent"], "there is no state file absent", 1),
     (["--load-state", "BOOK"], "BOOK does not hold a whole state", 1),
     (["--load-state", "PAIRS"], "PAIRS holds the state of another model", 2),
+    (["--load-state", "PICKLE"], "PICKLE does not hold a whole state: it is a pickle, which can run any program", 1),
+    (["--load-state", "LATER"], "LATER was saved by another version of statewise, in format 2", 2),
+    (["--load-state", "."], ". does not hold a whole state", 1),
 ]
 
 
@@ -205,7 +217,12 @@ def test_what_cannot_be_generated_is_one_line(asked, message, status, trained, i
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO()))
     (tmp_path / "EMPTY").touch()
     (tmp_path / "BOOK").write_text(SENTENCE)
+    torch.save({"a": torch.zeros(1)}, tmp_path / "PICKLE")
     assert generate(in_pairs, "--length", 0, "--save-state", "PAIRS") == 0
+    assert generate(trained, "--length", 0, "--save-state", "LATER") == 0
+    rewritten(
+        tmp_path / "LATER", lambda about, _: about.update({KEY: about[KEY].replace('"format": 1', '"format": 2')})
+    )
     capsys.readouterr()
     before = sorted(tmp_path.iterdir())
     assert generate(trained, *asked) == status
@@ -216,17 +233,100 @@ def test_what_cannot_be_generated_is_one_line(asked, message, status, trained, i
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_tokenizer_that_does_not_fit_is_refused(in_pairs, capsys):
-    whole = (in_pairs / TOKENIZER).read_text()
-    try:
-        (in_pairs / TOKENIZER).write_text(whole + "\n")
-        assert generate(in_pairs, "--length", 3) == 1
-        assert "is another tokenizer than the model was trained with" in capsys.readouterr().err
-        (in_pairs / TOKENIZER).unlink()
-        with pytest.raises(RunError, match=r"holds no tokenizer\.json, which its model reads text with"):
-            load(in_pairs)
-    finally:
-        (in_pairs / TOKENIZER).write_text(whole)
+def rewritten(path, change):
+    """A safetensors file with its texts and tensors changed by `change`."""
+    with safe_open(path, framework="pt") as file:
+        about = dict(file.metadata())
+    tensors = load_file(path)
+    change(about, tensors)
+    save_file(tensors, path, metadata=about)
+
+
+def copied(folder, tmp_path):
+    """A run folder of its own, for a test to spoil."""
+    return Path(shutil.copytree(folder, tmp_path / folder.name))
+
+
+BAD_TOKENIZERS = {
+    "another": (lambda path: path.write_text(path.read_text() + "\n"), "is another tokenizer than the model was", 1),
+    "torn": (lambda path: path.write_text(path.read_text()[:-9]), "tokenizer.json is no tokenizer.json", 2),
+    "not UTF-8": (lambda path: path.write_bytes(b"\xff\xfe"), "tokenizer.json cannot be read: it is not UTF-8", 2),
+    "missing": (Path.unlink, "holds no tokenizer.json, which its model reads text with; put back the one", 1),
+}
+
+
+@pytest.mark.parametrize("case", BAD_TOKENIZERS)
+@pytest.mark.parametrize("command", ["generate", "convert"])
+def test_a_tokenizer_that_does_not_fit_is_one_line(command, case, in_pairs, tmp_path, capsys):
+    if command == "convert":
+        pytest.importorskip("transformers", reason="needs the extra hf")
+    spoil, message, status = BAD_TOKENIZERS[case]
+    run = copied(in_pairs, tmp_path)
+    spoil(run / TOKENIZER)
+    assert refused(command, run, tmp_path) == status
+    assert_one_line(capsys, message, tmp_path, run)
+
+
+BAD_WEIGHTS = {
+    "missing": (lambda path: rewritten(path, lambda _, t: t.pop("norm.weight")), "it lacks 1: norm.weight; copy or"),
+    "surplus": (lambda path: rewritten(path, lambda _, t: t.update(more=torch.zeros(1))), "has too many by 1: more"),
+    "shape": (
+        lambda path: rewritten(path, lambda _, t: t.update({"norm.weight": torch.zeros(3)})),
+        "norm.weight is (3,) of torch.float32; the model that it describes needs (8,) of torch.float32",
+    ),
+    "pickle": (lambda path: torch.save({}, path), "model.safetensors is a pickle, which can run any program when it"),
+    "bare pickle": (lambda path: path.write_bytes(pickle.dumps({})), "model.safetensors is a pickle, which can run"),
+    "torn": (lambda path: path.write_bytes(path.read_bytes()[:-9]), "model.safetensors does not hold a whole model"),
+    "absent": (Path.unlink, "is damaged: it holds no model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_WEIGHTS)
+@pytest.mark.parametrize("command", ["generate", "convert"])
+def test_a_checkpoint_that_is_not_the_models_is_one_line(command, case, trained, tmp_path, capsys):
+    if command == "convert":
+        pytest.importorskip("transformers", reason="needs the extra hf")
+    spoil, message = BAD_WEIGHTS[case]
+    run = copied(trained, tmp_path)
+    spoil(run / MODEL)
+    assert refused(command, run, tmp_path) == 1
+    assert_one_line(capsys, message, tmp_path, run)
+
+
+def refused(command, run, tmp_path):
+    """The status of a command that reads a run's model."""
+    if command == "generate":
+        return generate(run, "--length", 3)
+    return main(["convert", str(run), str(tmp_path / "out")])
+
+
+def assert_one_line(capsys, message, tmp_path, run):
+    """That an error was said in a line, and that nothing was left but the run that was there."""
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+    assert list(tmp_path.iterdir()) == [run]
+
+
+def test_bytes_that_are_not_utf_8_survive_byte_pairs(in_pairs, tmp_path, capfdbinary):
+    odd = b"\xff\xfe to be \xc3"
+    assert generate(in_pairs, "--length", 3, "--raw", "--prompt", odd.decode(errors="surrogateescape")) == 0
+    assert capfdbinary.readouterr().out.startswith(odd)
+    (tmp_path / "odd").write_bytes((SENTENCE.encode() + odd) * 60)
+    pairs = ["--tokenizer", "bpe", "--vocabulary", "280", "--cache", tmp_path / "cache"]
+    assert train(tmp_path / "runs", "--file", tmp_path / "odd", *pairs) == 0
+    saved = load(only(tmp_path / "runs"))
+    (ids,) = saved.tokens.encode([odd])
+    assert saved.tokens.decode(ids) == odd
+
+
+def test_a_run_in_byte_pairs_is_converted_with_its_tokenizer(in_pairs, tmp_path):
+    transformers = pytest.importorskip("transformers", reason="needs the extra hf")
+    assert main(["convert", str(in_pairs), str(tmp_path / "out")]) == 0
+    theirs = transformers.AutoTokenizer.from_pretrained(tmp_path / "out", local_files_only=True)
+    (ids,) = load(in_pairs).tokens.encode([SENTENCE.encode()])
+    assert theirs(SENTENCE)["input_ids"] == ids.tolist()
 
 
 BAD_CORPORA = [
@@ -242,6 +342,12 @@ BAD_CORPORA = [
     (["--file", "CORPUS", "--tokenizer", "absent.json"], "absent.json cannot be read: No such file or directory"),
     (["--file", "CORPUS", "--tokenizer", "CORPUS"], "CORPUS is no tokenizer.json"),
     (["--separator", "x"], "none is named; name one: --file"),
+    (["--file", "CORPUS", "--separator", ""], "text: the separator is empty"),
+    (
+        ["--file", "CORPUS", "--carry-state", "--precision", "bf16-autocast"],
+        "asked for were 1 process, in bf16-autocast",
+    ),
+    (["--file", "CORPUS", "--carry-state", "--accumulation", "2"], "asked for were 1 process, accumulation 2, in full"),
     (["--file", "CORPUS", "--carry-state", "--models", "attention"], "the state of attention grows with every token"),
     (["--file", "CORPUS", "--carry-state", "--batch-size", "999"], "999 streams of one window of size 16 need 16983"),
 ]
@@ -262,6 +368,46 @@ def test_what_cannot_be_trained_on_is_one_line_and_leaves_nothing(asked, message
     assert not list(tmp_path.glob("cache/*"))
 
 
+def test_documents_without_a_second_byte_are_one_line(runs, tmp_path, cache, capsys):
+    (tmp_path / "marks").write_text("|" * 2000)
+    assert train(runs, "--file", tmp_path / "marks", "--separator", "|", "--cache", cache) == 2
+    said = capsys.readouterr().err
+    assert "marks: every document of train is a single token, so there is nothing to learn from" in said
+    assert said.count("\n") == 1
+    assert not runs.exists()
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(runs, corpus, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"to be")))
+    assert train(runs, "--file", "-", "--cache", corpus / "within") == 2
+    assert "standard input cannot be kept in" in (said := capsys.readouterr().err)
+    assert said.count("\n") == 1
+
+
+@dataclass(frozen=True)
+class Both(Group):
+    """The processes of a group one after the other: what the main one shares, the others find."""
+
+    shelf: list = field(default_factory=list)
+
+    def shared_object(self, value):
+        if self.is_main:
+            self.shelf.append(value)
+        return self.shelf[-1]
+
+
+def test_standard_input_is_read_by_the_main_process_alone(corpus, cache, monkeypatch):
+    asked = Train(tasks=("text",), file=("-", str(corpus)), cache=str(cache))
+    shelf = []
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"to be" * 100)))
+    main_one, other = (asked.with_input_of_main(Both(rank, 2, shelf=shelf)) for rank in range(2))
+    assert main_one == other
+    kept, beside = other.file
+    assert Path(kept).read_bytes() == b"to be" * 100
+    assert beside == str(corpus)
+    assert asked.with_input_of_main(Group()) is asked
+
+
 def test_options_of_text_go_with_text(capsys):
     assert main(["compare", "parity", "--separator", "x"]) == 2
     assert "separator is x, which only the task text reads" in capsys.readouterr().err
@@ -279,6 +425,18 @@ def test_language_models_are_compared_at_equal_time_tokens_and_parameters(corpus
     assert all(line in said for line in kept.splitlines() if line.strip())
     counts = [record.facts["parameters"] for record in RunStore(runs).records()]
     assert max(counts) / min(counts) < 1.1
+    assert main(["report", "--output", str(runs)]) == 0
+    page = (runs / "report.html").read_text()
+    (part,) = kept_texts(runs)
+    assert [[each.seed for each in line.written] for line in part.lines] == [[0, 1]] * 3
+    assert page.count('<ul class="samples">') == 1
+    assert all(f'aria-label="Written by {name}"' in page for name in ["the corpus itself", *models])
+    capsys.readouterr()
+    (runs / "text-comparison.json").write_text('[{"task": 3}]')
+    assert main(["report", "--output", str(runs)]) == 1
+    said = capsys.readouterr().err
+    assert "text-comparison.json is damaged" in said
+    assert "remove it, and compare again" in said
     (record, *_) = RunStore(runs).records()
     curve = curve_of(record, runs)
     assert loss_at(curve, record.training["tokens"]) == pytest.approx(record.results[0].validation.loss)

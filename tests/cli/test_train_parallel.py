@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 TORCHRUN = ["-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2"]
 ACCELERATE = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
 ACCELERATE += ["--mixed_precision", "no", "--dynamo_backend", "no"]
-SMALL = ["parity", "--sizes", "4", "--steps", "6", "--batch-size", "4", "--width", "6", "--no-keep-memory"]
+SMALL = ["--sizes", "4", "--steps", "6", "--batch-size", "4", "--width", "6", "--no-keep-memory"]
 
 SECONDS = 600
 """Twenty times what it takes where nothing else runs."""
@@ -35,11 +35,12 @@ class Failing(MinGRU):
 """
 
 
-def statewise(folder, launcher, *options):
+def statewise(folder, launcher, *options, task="parity", stdin=""):
     """What the command printed and how it ended; its own run folder is `runs` in `folder`."""
     return subprocess.run(
-        [sys.executable, *launcher, "-m", "statewise", "train", *SMALL, "--output", "runs", *options],
+        [sys.executable, *launcher, "-m", "statewise", "train", task, *SMALL, "--output", "runs", *options],
         cwd=folder,
+        input=stdin,
         env={**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"},
         capture_output=True,
         text=True,
@@ -89,6 +90,28 @@ def test_what_every_process_refuses_is_said_once(tmp_path):
     done = statewise(tmp_path, TORCHRUN)
     assert done.returncode == 1
     assert done.stderr.count("statewise: parallel is none, and there are 2 processes") == 1
+    assert not (tmp_path / "runs").exists()
+
+
+def test_standard_input_is_the_corpus_of_all_processes(tmp_path):
+    text = "".join(f"to be or not to be; {number * number}\n" for number in range(20_000))
+    asked = ["--parallel", "ddp", "--file", "-", "--cache", "cache"]
+    done = statewise(tmp_path, TORCHRUN, *asked, task="text", stdin=text)
+    assert done.returncode == 0, done.stderr[-4000:]
+    (kept,) = (tmp_path / "cache").iterdir()
+    assert kept.read_text() == text
+    (record,) = RunStore(tmp_path / "runs").records()
+    assert record.training["division"] == "2 processes by ddp"
+    done = statewise(tmp_path, TORCHRUN, *asked, task="text")
+    assert done.returncode == 1
+    assert done.stderr.count("statewise: text: standard input is empty\n") == 1
+
+
+def test_a_state_that_is_to_be_carried_by_several_processes_is_refused_once_and_leaves_nothing(tmp_path):
+    done = statewise(tmp_path, TORCHRUN, "--parallel", "ddp", "--carry-state", task="text")
+    assert done.returncode == 1
+    assert done.stderr.count("statewise: training: with carry_state a state is carried by one process") == 1
+    assert "asked for were 2 processes by ddp, in full: leave out carry_state" in done.stderr
     assert not (tmp_path / "runs").exists()
 
 

@@ -121,3 +121,9 @@ def test_a_file_that_is_missing_damaged_or_of_something_else_is_a_run_error(tmp_
     (tmp_path / "half").write_bytes((tmp_path / "state").read_bytes()[:-3])
     with pytest.raises(RunError, match="half does not hold a whole state"):
         load_state(tmp_path / "half", like=like)
+    save_file({"state": like}, tmp_path / "other", metadata={"statewise.state": "[]"})
+    with pytest.raises(RunError, match="other does not hold a whole state: its dtypes are a list"):
+        load_state(tmp_path / "other", like=like)
+    torch.save({"state": like}, tmp_path / "pickle")
+    with pytest.raises(RunError, match="pickle does not hold a whole state: it is a pickle, which can run any program"):
+        load_state(tmp_path / "pickle", like=like)

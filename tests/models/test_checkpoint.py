@@ -59,8 +59,50 @@ def test_a_tensor_too_few_or_too_many_is_refused(saved, tmp_path):
         ({**whole, "extra.weight": torch.zeros(1)}, "has too many by 1: extra.weight"),
     ):
         save_file(weights, tmp_path / "other.safetensors", metadata=metadata)
-        with pytest.raises(RunError, match=f"does not hold a whole model: of {len(whole)} tensors it {said}$"):
+        with pytest.raises(
+            RunError, match=f"does not hold a whole model: of {len(whole)} tensors it {said}; copy or save it again$"
+        ):
             load_model(tmp_path / "other.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda tensor: torch.zeros(3, 2),
+            r"norm.weight is \(3, 2\) of torch.float32; .* needs \(6,\) of torch.float32",
+        ),
+        (lambda tensor: tensor.long(), r"norm.weight is \(6,\) of torch.int64; .* needs \(6,\) of torch.float32"),
+    ],
+)
+def test_a_tensor_of_another_shape_or_kind_is_named_in_one_line(saved, tmp_path, change, message):
+    model, _ = saved
+    weights = model.state_dict()
+    weights["norm.weight"] = change(weights["norm.weight"])
+    save_file(weights, tmp_path / "other.safetensors", metadata={"statewise.model": canonical(model.config)})
+    with pytest.raises(RunError, match=f"does not hold a whole model: {message}; copy or save it again$") as caught:
+        load_model(tmp_path / "other.safetensors")
+    assert "\n" not in str(caught.value)
+
+
+def test_other_precisions_are_the_same_kind(saved, tmp_path):
+    model, _ = saved
+    weights = {name: tensor.half() for name, tensor in model.state_dict().items()}
+    save_file(weights, tmp_path / "half.safetensors", metadata={"statewise.model": canonical(model.config)})
+    assert {parameter.dtype for parameter in load_model(tmp_path / "half.safetensors").parameters()} == {torch.float16}
+
+
+def test_a_pickle_is_refused_unread_and_so_is_a_folder(saved):
+    _, path = saved
+    torch.save({"a": torch.zeros(1)}, path)
+    with pytest.raises(
+        RunError, match=r"model.safetensors is a pickle, .* when it is read; save the model with safete"
+    ):
+        load_model(path)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(RunError, match="does not hold a whole model"):
+        load_model(path)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,43 @@ def test_another_version_and_damage_are_refused(tmp_path):
     refused(path, RunError, "is a safetensors file without a state of statewise")
     refused(tmp_path / "absent", RunError, "there is no state file")
     torch.save({"a": 1}, path)
-    refused(path, RunError, "does not hold a whole state")
+    refused(path, RunError, "does not hold a whole state: it is a pickle, which can run any program when it is read")
+
+
+@pytest.mark.parametrize("name", list(continuation.ACCOUNT))
+@pytest.mark.parametrize("value", [None, []])
+def test_an_account_that_is_damaged_is_refused(name, value, tmp_path):
+    path = saved(tmp_path)
+    altered(path, lambda plain: plain.update({name: value}))
+    refused(path, RunError, f"read is damaged: its {name} is .*; it must be of type .*; read the text again")
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "is no JSON"), ("[]", "is a list; it must be an object")])
+def test_an_account_that_is_none_is_refused(text, message, tmp_path):
+    path = saved(tmp_path)
+    with safe_open(path, framework="pt") as file:
+        about = dict(file.metadata())
+    save_file(load_file(path), path, metadata={**about, continuation.KEY: text})
+    refused(path, RunError, f"read is damaged: what it says of itself {message}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors: tensors.pop("waiting"),
+        lambda tensors: tensors.update(more=torch.zeros(1)),
+        lambda tensors: tensors.update(seen=torch.zeros(2, 2)),
+    ],
+    ids=["missing", "surplus", "shape"],
+)
+def test_a_state_with_other_tensors_is_refused(change, tmp_path):
+    path = saved(tmp_path)
+    with safe_open(path, framework="pt") as file:
+        about = dict(file.metadata())
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata=about)
+    refused(path, RunError, "read is damaged: its tensors are not those of this model's state; read the text again")
 
 
 def test_nothing_is_written_where_it_cannot_be_whole(tmp_path, monkeypatch):

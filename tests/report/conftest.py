@@ -1,5 +1,8 @@
 import pytest
 
+from statewise.report import TextPart, Written
+from statewise.report.interval import interval
+from statewise.report.text import TextLine
 from statewise.runs import Record, Result
 from statewise.runs.record import Validation
 from statewise.tasks import Dyck, IndexLookup, Parity, Text
@@ -49,9 +52,29 @@ def make_record(
     )  # fmt: skip
 
 
+def make_texts(stacks, *, own="to be or not to be", prompt="to be", task="text", title="text (file a.txt)"):
+    """A comparison of language models. `stacks` are what each model's seeds wrote, from seed 0 on, by its name."""
+    lines = tuple(
+        TextLine(
+            stack=stack, parameters=1000, at_end=interval([1.5, 2.5]), at_equal_tokens=None, tokens=100.0,
+            tokens_per_second=50.0, writing=interval([20.0]), peak_memory=2**21, state_bits=1024, recurrent=True,
+            written=tuple(Written(seed=seed, text=text, tokens_per_second=20.0) for seed, text in enumerate(texts)),
+        )
+        for stack, texts in stacks.items()
+    )  # fmt: skip
+    return TextPart(
+        task=task, title=title, size=64, lines=lines, equal_tokens=100.0, wall_clock=True, prompt=prompt, own=own
+    )
+
+
 @pytest.fixture(scope="session")
 def record():
     return make_record
+
+
+@pytest.fixture(scope="session")
+def texts():
+    return make_texts
 
 
 @pytest.fixture

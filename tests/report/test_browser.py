@@ -34,6 +34,11 @@ FLAGS = (
     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
 )  # fmt: skip
 EVIL = "<script>document.title='caught'</script><img src=x onerror=\"document.title='caught'\">"
+SAMPLES = {
+    "mingru": [f"\n{EVIL}\x1b[2J {'to be or not to be, ' * 40}", "a second seed"],
+    "gru": [f"{'w' * 700} {'and so on ' * 30}"],
+    "attention": ["line\n" * 80],
+}
 PATIENCE = 60
 """Seconds; a machine with other work is slow."""
 
@@ -88,8 +93,8 @@ class Reader:
 
 
 @pytest.fixture(scope="module")
-def page(record, tmp_path_factory):
-    """A comparison with a proof in it, a model with a name that would like to run, and a study."""
+def page(record, texts, tmp_path_factory):
+    """A comparison with a proof in it, a model with a name that would like to run, a study, and samples of text."""
     folder = tmp_path_factory.mktemp("page")
     made = []
     for seed in range(3):
@@ -102,7 +107,7 @@ def page(record, tmp_path_factory):
     made[-1] = replace(made[-1], because=EVIL, environment={"machine": EVIL})
     for each in made:
         learn(folder / each.name, each.config["seed"])
-    return write_page(summarise(made), folder, studies=[a_study(made)])
+    return write_page(summarise(made), folder, studies=[a_study(made)], texts=[texts(SAMPLES)])
 
 
 def learn(folder, seed):
@@ -416,6 +421,37 @@ def test_a_phone_scrolls_in_one_direction_only(reader):
     tick(reader, "parity")
     assert reader.one(".filters form").rect["width"] <= 375
     assert not reader.one("#task-1").is_displayed()
+
+
+def test_samples_are_read_side_by_side_and_below_each_other_on_a_phone(reader):
+    reader.open()
+    places = [item.rect for item in reader.driver.find_elements(By.CSS_SELECTOR, ".samples > li")]
+    assert len(places) == 4
+    assert len({place["y"] for place in places}) == 1
+    assert len({place["x"] for place in places}) == 4
+    said = reader.one('[aria-label="Written by mingru"]')
+    assert said.get_property("textContent").startswith(f"\n{EVIL}�[2J to be")
+    assert not reader.driver.find_elements(By.CSS_SELECTOR, ".samples script, .samples img")
+    assert reader.driver.title.startswith("statewise: ")
+    long = reader.one('[aria-label="Written by attention"]')
+    assert reader.do("return arguments[0].scrollHeight > arguments[0].clientHeight", long)
+    tab_to(reader, lambda item: item == long)
+    reader.open(dark=True)
+    ink, paper = (said_in(reader, name) for name in ("color", "backgroundColor"))
+    assert sum(ink) > sum(paper) + 300
+    reader.open(width=375, height=812)
+    places = [item.rect for item in reader.driver.find_elements(By.CSS_SELECTOR, ".samples > li")]
+    assert len({place["x"] for place in places}) == 1
+    assert all(place["width"] <= 375 for place in places)
+    assert reader.do("return document.documentElement.scrollWidth") <= 375
+    long = reader.one('[aria-label="Written by attention"]')
+    assert reader.do("return arguments[0].scrollHeight <= arguments[0].clientHeight", long)
+
+
+def said_in(reader, name):
+    """Red, green and blue of a sample's colour."""
+    found = reader.do("return getComputedStyle(document.querySelector('.samples pre'))[arguments[0]]", name)
+    return [float(number) for number in found[found.index("(") + 1 : -1].split(",")[:3]]
 
 
 def test_motion_and_paper_are_as_the_reader_asks(reader):

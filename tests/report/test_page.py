@@ -19,6 +19,7 @@ from statewise.runs.findings import Chart, Curve, Findings, Grid, Mark, Quantity
 from statewise.tasks import Parity, Text
 
 EVIL = "<script>alert(1)</script>"
+MEASURES = "distinct words {} %, distinct pairs {} %, repeated fours {} %"
 HARMLESS = "&lt;script&gt;alert(1)&lt;/script&gt;"
 
 
@@ -151,6 +152,50 @@ def test_what_a_study_says_is_escaped(tmp_path):
     assert EVIL not in text
     assert "<script" not in markup(text)
     assert text.count(HARMLESS) > 10
+
+
+STEERING = "\x00\x1b[2J\x9b\u202e"
+
+
+def test_what_models_write_is_escaped_and_steers_nothing(texts, tmp_path):
+    said = EVIL + STEERING + "</pre>\t'\"&amp;"
+    part = texts({EVIL: [said, said]}, own=said, prompt=said, task=EVIL, title=EVIL)
+    text = write_page(summarise(()), tmp_path, texts=[part]).read_text()
+    assert EVIL not in text
+    assert "<script" not in markup(text)
+    shown = HARMLESS + "��[2J��&lt;/pre&gt;\t&#39;&#34;&amp;amp;</pre>"
+    assert text.count(f"\n{shown}") == 4, "the prompt, the corpus and two seeds"
+    assert not set(STEERING) & set(markup(text)) - set("[2J")
+    assert text.count("<pre") == text.count("</pre>") == 4
+
+
+def test_samples_stand_side_by_side_with_what_is_measured_of_them(texts, tmp_path):
+    part = texts({"mingru": ["\na b a b a b a b", "c d"], "gru": ["e e"], "mute": []}, own="to be or not to be")
+    text = write_page(summarise(()), tmp_path, texts=[part]).read_text()
+    (samples,) = re.findall(r'<ul class="samples">.*?</ul>', text, flags=re.DOTALL)
+    names = re.findall(r"<li(.*?)>\s*<h4>(.*?)</h4>\s*<p class=\"note\">(.*?)</p>", samples)
+    assert names == [
+        (' data-task="text"', "the corpus itself", MEASURES.format(66.7, 80.0, 0.0)),
+        (
+            ' data-task="text" data-model="mingru"',
+            "mingru",
+            f"seed 0, 20 tokens/s; {MEASURES.format(25.0, 28.6, 60.0)}",
+        ),
+        (' data-task="text" data-model="gru"', "gru", f"seed 0, 20 tokens/s; {MEASURES.format(50.0, 100.0, 0.0)}"),
+    ]
+    assert f"<summary>seed 1, 20 tokens/s; {MEASURES.format(100.0, 100.0, 0.0)}</summary>" in samples
+    # A browser drops the first line's end of a <pre>, so that of the text is the second.
+    assert 'aria-label="Written by mingru">\n\na b a b' in samples
+    assert 'aria-label="Written by mingru, seed 1">\nc d</pre>' in samples
+    section = text[text.index('<section id="text-1"') : text.index('<ul class="samples">')]
+    for cell in ("mingru", "gru", "mute", "the corpus itself", "2.000 ±6.353", "1,024"):
+        assert f">{cell}</td>" in section, cell
+    assert '<a href="#text-1" data-task="text">Samples</a>' in text
+
+
+def test_a_page_without_text_has_no_samples(written):
+    assert "<pre" not in markup(written.read_text())
+    assert "Samples" not in markup(written.read_text())
 
 
 def test_data_in_a_page_end_nothing():

@@ -20,7 +20,9 @@ from statewise.tasks.packed import ABOUT, STARTS, TOKENS
 from statewise.tasks.task import UNSCORED
 from statewise.tasks.text import MAPPED_FROM, span
 from statewise.testing.tasks import check_task
+from statewise.training import Group
 from statewise.training.evaluate import read
+from statewise.training.loop import backward
 
 WORDS = b"to be or not to be that is the question whether tis nobler in the mind to suffer \n"
 
@@ -29,6 +31,30 @@ def varied(count):
     """Documents of different lengths in which no two windows are alike, and that end with |."""
     numbers = np.random.default_rng(0).integers(0, 10**6, count)
     return b"".join(b"%d of %s|" % (number, WORDS[: 3 + number % 60]) for number in numbers.tolist())
+
+
+def test_documents_of_one_token_each_teach_nothing_and_are_refused(tmp_path):
+    (tmp_path / "marks").write_bytes(b"|" * 2000)
+    (tmp_path / "ends").write_bytes(b"ab|" * 600 + b"|" * 400)
+    (tmp_path / "some").write_bytes(b"|" * 1000 + b"ab|" * 400)
+    marks, ends, some = (
+        text_of((str(tmp_path / name),), separator="|", cache=str(tmp_path / "cache"))
+        for name in ("marks", "ends", "some")
+    )
+    with pytest.raises(
+        UsageError, match=r"marks: every document of train is a single token, .*: take longer documents"
+    ):
+        marks.check_size(4)
+    with pytest.raises(UsageError, match="ends: every document of validation is a single token"):
+        ends.check_size(4)
+    some.check_size(4)
+    batch = some.examples("train", seed=0, start=0, count=64, size=1)
+    bare = batch.map(lambda part: part[~batch.scored.any(1)])
+    assert len(bare.tokens) > 0
+    with seeded(0):
+        model = LanguageModel(vocabulary=256, width=4)
+    assert backward(model, bare, Group()) == 0
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in model.parameters())
 
 
 @pytest.fixture

@@ -21,8 +21,10 @@ def read_pretrained(
     folder: Path, *, alphabet: int, sizes: Sequence[int], strings: int | None, seeds: Sequence[int]
 ) -> int:
     """Measure a pretrained model in a local folder, print a table, and return the exit status."""
+    from statewise.hf.folders import quiet_pipes
     from statewise.hf.pairs import CachedPairs, open_pairs
 
+    quiet_pipes()
     if not sizes or not seeds:
         raise UsageError(f"capacity: sizes is {tuple(sizes)} and seeds is {tuple(seeds)}; each needs at least one")
     for size in sizes:

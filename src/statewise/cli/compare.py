@@ -6,7 +6,7 @@ from pathlib import Path
 from statewise.cli.console import console
 from statewise.cli.execution import Execution
 from statewise.cli.find_limit import find_limits
-from statewise.cli.text_parts import keep_text, text_parts
+from statewise.cli.text_parts import keep_texts, text_parts
 from statewise.cli.watched import check_page, status_of
 from statewise.core.errors import UsageError
 from statewise.report import (
@@ -55,11 +55,13 @@ class Compare(Execution, Comparison):
         summary = summarise(records)
         out = console()
         out.print(render(summary, best_of_seeds=self.best_of_seeds))
-        for part in text_parts(summary, self.output):
+        texts = list(text_parts(summary, self.output))
+        for part in texts:
             out.print(render_text(part))
-            keep_text(part, self.output)
+        if texts:
+            keep_texts(texts, self.output)
         if self.page:
-            page = write_page(summary, self.output, best_of_seeds=self.best_of_seeds)
+            page = write_page(summary, self.output, best_of_seeds=self.best_of_seeds, texts=texts)
             out.print(f"Report: {page}\n", soft_wrap=True)
         out.print("Verdict", style="bold")
         for line in conclusions(summary):

@@ -1,6 +1,5 @@
 """statewise convert: a model from one of the formats that are known into a folder of another."""
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,8 +7,11 @@ from typing import Annotated, Any
 import tyro
 
 from statewise.cli.console import console
+from statewise.constructions.saved import CONSTRUCTION
 from statewise.core.errors import UsageError, pick
+from statewise.core.pickles import REFUSED, is_pickle
 from statewise.models import LanguageModel, load_rwkv, save_model
+from statewise.runs.on_disk import CONFIG, RECORD, TOKENIZER
 from statewise.studies import SavedRun, load
 
 TARGETS = {
@@ -43,8 +45,9 @@ class Convert:
 
     def run(self) -> int:
         """Everything that the command does; returns its exit status."""
-        from statewise.hf.folders import save_pretrained, with_dtype, write_folder
+        from statewise.hf.folders import quiet_pipes, save_pretrained, with_dtype, write_folder
 
+        quiet_pipes()
         pick("format", self.to, TARGETS)
         model, tokens, files = read_source(self.source)
         if self.dtype is not None:
@@ -82,6 +85,7 @@ def read_source(source: Path) -> tuple[LanguageModel, dict[str, Any], list[Path]
         )
     if source.is_dir() and architecture_of(source) is not None:
         return opened(source)
+    refuse_torn(source)
     if source.is_file() and source.suffix != ".safetensors":
         refuse_pickle(source)
         return load_rwkv(source), {}, []
@@ -89,16 +93,20 @@ def read_source(source: Path) -> tuple[LanguageModel, dict[str, Any], list[Path]
     model = saved.model if isinstance(saved, SavedRun) else getattr(saved, "model", saved)
     if not isinstance(model, LanguageModel):
         raise UsageError(f"convert: {source} holds a {type(model).__name__}; only models over token ids convert")
-    return model, {}, []
+    has_tokenizer = isinstance(saved, SavedRun) and (source / TOKENIZER).exists()
+    return model, {}, [source / TOKENIZER] if has_tokenizer else []
+
+
+def refuse_torn(source: Path) -> None:
+    """Raise a UsageError for a folder that is nothing of ours, and whose config.json does not say what it is."""
+    if (source / CONFIG).is_file() and not any((source / name).exists() for name in (RECORD, CONSTRUCTION)):
+        raise UsageError(
+            f"convert: {source / CONFIG} does not say what model it is of: it must be JSON with a model_type, as "
+            "save_pretrained writes it"
+        )
 
 
 def refuse_pickle(file: Path) -> None:
     """Raise a UsageError for what torch.save wrote: reading it can run any program."""
-    with file.open("rb") as opened:
-        begin = opened.read(2)
-    # torch.save writes a zip archive, and before 1.6 wrote a bare pickle, which starts with its protocol.
-    if zipfile.is_zipfile(file) or (len(begin) == 2 and begin[0] == 0x80 and begin[1] <= 5):
-        raise UsageError(
-            f"convert: {file} is a pickle, which can run any program when it is read; save the model with safetensors "
-            "(save_pretrained does) and name that folder"
-        )
+    if is_pickle(file):
+        raise UsageError(f"convert: {file} {REFUSED} (save_pretrained does) and name that folder")

@@ -139,8 +139,8 @@ class Generate:
         room = room_after(saved, writer.decoder.count + len(ids))
         if self.length > room:
             raise UsageError(
-                f"generate: prompt has {len(prompt)} bytes and length is {self.length}; it has learned positions for "
-                f"{room} {'bytes' if len(ids) == len(prompt) else 'tokens'} after it"
+                f"generate: prompt has {len(prompt)} bytes and length is {self.length}; the model has learned "
+                f"positions for {room} {'bytes' if len(ids) == len(prompt) else 'tokens'} after it: shorten one of them"
             )
         return [prompt]
 

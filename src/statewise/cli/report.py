@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from statewise.cli.console import console
+from statewise.cli.text_parts import kept_texts
 from statewise.cli.watched import check_page
 from statewise.core.errors import UsageError
 from statewise.report import StudyPart, conclusions, summarise, write_page
@@ -14,6 +15,7 @@ from statewise.runs.findings import load_studies
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """Write one HTML page about all runs in a folder: comparisons as `compare` shows them, a section for each study.
+    Samples of text are those of the latest `compare text` in it.
 
     Runs of one stack on one task that differ in more than seed and learning rate are told apart by what differs.
     """
@@ -33,11 +35,12 @@ class Report:
             StudyPart(study, tuple(records[name] for name in study.runs if name in records))
             for study in load_studies(self.output)
         ]
+        texts = kept_texts(self.output)
         if not records and not parts:
             raise UsageError(f"report: {self.output} holds no run and no study; name the folder with --output")
         of_studies = {name for part in parts for name in part.study.runs}
         summary = summarise([record for name, record in records.items() if name not in of_studies])
-        page = write_page(summary, self.output, name=self.name, studies=parts)
+        page = write_page(summary, self.output, name=self.name, studies=parts, texts=texts)
         out = console()
         for line in conclusions(summary):
             out.print(line, soft_wrap=True)

@@ -1,7 +1,7 @@
 """statewise train: one task, one or a few models, one seed; text is sampled at the end."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tyro.conf import Positional
@@ -16,8 +16,10 @@ from statewise.models.sampling import Sampling
 from statewise.report import render, summarise
 from statewise.runs import Record
 from statewise.studies import Comparison, SavedRun, load
+from statewise.studies.corpus_options import STANDARD_INPUT
 from statewise.studies.writing import writer_of
 from statewise.training import Group, Parallelism
+from statewise.training.carried import require_alone
 
 SAMPLE_LENGTH = 300
 SAMPLE_PROMPT = b"\n"
@@ -50,8 +52,10 @@ class Train(Keeping, Comparison):
         return in_group(asked, self._run)
 
     def _run(self, group: Group) -> int:
+        if self.carry_state:
+            require_alone(group, self.precision)
         records = run_watched(
-            self.plan(),
+            self.with_input_of_main(group).plan(),
             self.output,
             workers=1,
             keep_memory=self.keep_memory,
@@ -67,6 +71,15 @@ class Train(Keeping, Comparison):
             if record.status == "finished":
                 self._show(record)
         return 0 if all(record.status == "finished" for record in records) else 1
+
+    def with_input_of_main(self, group: Group) -> "Train":
+        """This command with standard input read by the main process, which tells the others where it is kept.
+
+        Processes that torchrun started share one standard input: each would get some of it. Collective.
+        """
+        if group.count == 1 or STANDARD_INPUT not in self.file:
+            return self
+        return replace(self, file=tuple(group.shared_object(self.files_named() if group.is_main else None)))
 
     def _show(self, record: Record) -> None:
         out, folder = console(), self.output / record.name

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from statewise.core.errors import RunError, UsageError
+from statewise.core.pickles import is_pickle
 from statewise.core.state import S, State, map_state, named_leaves, spoken
 
 KEY = "statewise.state"
@@ -91,11 +92,14 @@ def read(path: Path) -> dict[str, Tensor]:
             if KEY not in metadata:
                 raise RunError(f"{path} is a safetensors file without a state of statewise")
             dtypes = json.loads(metadata[KEY])
+            if not isinstance(dtypes, dict):
+                raise RunError(f"{path} does not hold a whole state: its dtypes are a {type(dtypes).__name__}")
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118  not a dict
     except FileNotFoundError:
         raise RunError(f"there is no state file {path}") from None
     except (SafetensorError, json.JSONDecodeError, OSError) as error:
-        raise RunError(f"{path} does not hold a whole state: {error}") from None
+        why = "it is a pickle, which can run any program when it is read" if is_pickle(path) else error
+        raise RunError(f"{path} does not hold a whole state: {why}") from None
     return {
         name: torch.view_as_complex(tensor) if dtypes.get(name, "").startswith("complex") else tensor
         for name, tensor in tensors.items()

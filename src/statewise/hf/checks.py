@@ -1,12 +1,17 @@
 """What is looked at before and after a folder of Hugging Face is loaded: one line that says what does not fit."""
 
+import json
 import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from statewise.core.errors import UsageError
+from safetensors import SafetensorError, safe_open
 
+from statewise.core.errors import RunError, UsageError
+from statewise.core.pickles import REFUSED, is_pickle
+
+INDEX = "model.safetensors.index.json"
 NAMED = 3
 """How many tensors a message names; the others are counted."""
 
@@ -25,17 +30,46 @@ def require_folder(name: str | Path, where: str) -> Path:
 
 
 def require_safetensors(name: str | os.PathLike[str]) -> None:
-    """Raise a UsageError where a local folder has weights in pickles alone: loading those can run any program."""
+    """Raise a UsageError where a local folder has weights in pickles: loading those can run any program.
+
+    Safetensors that are damaged, or that an index names and that are not there, are a RunError.
+    """
     folder = Path(name)
-    if not folder.is_dir() or any(folder.glob("*.safetensors")):
+    if not folder.is_dir():
+        return
+    files = indexed_files(folder) or sorted(folder.glob("*.safetensors"))
+    if files:
+        for file in files:
+            require_readable(file)
         return
     pickles = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth", "*.ckpt") for path in folder.glob(pattern))
     if pickles:
-        raise UsageError(
-            f"{folder}: {pickles[0]} is a pickle, which can run any program when it is read; save the model with "
-            "safetensors (save_pretrained does) and name that folder"
-        )
+        raise UsageError(f"{folder}: {pickles[0]} {REFUSED} (save_pretrained does) and name that folder")
     raise UsageError(f"{folder} holds no weights: there is no model.safetensors in it")
+
+
+def indexed_files(folder: Path) -> list[Path]:
+    """The files that a folder's index names; none where it has no index. An index that is torn is a RunError."""
+    index = folder / INDEX
+    try:
+        named = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values() if index.exists() else ()
+        return sorted({folder / each for each in named})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder} does not hold a whole checkpoint: {INDEX} cannot be read: {error!r}") from None
+
+
+def require_readable(file: Path) -> None:
+    """Raise unless a safetensors file is there and whole, as far as its header says; see `require_safetensors`."""
+    try:
+        with safe_open(file, framework="pt"):
+            return
+    except (OSError, SafetensorError) as error:
+        if is_pickle(file):
+            raise UsageError(
+                f"{file.parent}: {file.name} {REFUSED} (save_pretrained does) and name that folder"
+            ) from None
+        why = f"{file.name} is not there" if not file.exists() else f"{file.name} cannot be read: {error}"
+        raise RunError(f"{file.parent} does not hold a whole checkpoint: {why}; copy or download it again") from None
 
 
 def require_all_weights(where: str | os.PathLike[str], info: dict[str, Any], *, mismatched_too: bool = True) -> None:

@@ -4,20 +4,18 @@ What corresponds to what stands in `families`; here it is carried out, and looke
 used once, and has the shape that its configuration says.
 """
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
 
 from statewise.core.errors import RunError, UsageError, pick
-from statewise.hf.checks import require_exactly, require_safetensors
+from statewise.hf.checks import indexed_files, require_exactly, require_safetensors
 from statewise.hf.families import FAMILIES, Family
 from statewise.hf.families.names import Made
 from statewise.models import LanguageModel, ModelConfig
@@ -35,7 +33,7 @@ def from_transformers(folder: str | Path) -> LanguageModel:
     of another architecture, with settings that ours do not have, with a tensor too few or too many, or with a pickle in
     place of safetensors is a UsageError; one that is damaged a RunError.
     """
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = config_of(folder)
     family = pick("architecture", config.model_type, FAMILIES)
     family.check(config, str(folder))
     ours = family.ours(config)
@@ -118,12 +116,10 @@ def read_weights(folder: str | Path) -> dict[str, Tensor]:
     """All tensors of a folder's safetensors files, by name; files that are damaged are a RunError."""
     require_safetensors(folder)
     weights: dict[str, Tensor] = {}
-    index = Path(folder) / "model.safetensors.index.json"
     try:
-        files = sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.exists() else None
-        for file in files or ["model.safetensors"]:
-            weights |= load_file(Path(folder) / file)
-    except (OSError, SafetensorError, json.JSONDecodeError, KeyError) as error:
+        for file in indexed_files(Path(folder)) or [Path(folder) / "model.safetensors"]:
+            weights |= load_file(file)
+    except (OSError, SafetensorError) as error:
         raise RunError(f"{folder} does not hold a whole checkpoint: {error}") from None
     return weights
 
@@ -176,7 +172,16 @@ def facts(model: LanguageModel) -> Iterator[tuple[str, object]]:
                 yield f"{name} of block {place}, {layer},", value
 
 
+def config_of(folder: str | Path) -> Any:
+    """What transformers makes of a folder's config.json. One that it cannot read is a UsageError in a line."""
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # Its validation raises exceptions of many kinds.
+        why = " ".join(str(error).split())
+        raise UsageError(f"{Path(folder) / 'config.json'} does not describe a model: {why}") from None
+
+
 def special_tokens(folder: str | Path) -> dict[str, Any]:
     """What a folder's configuration says of the tokens that begin, end and pad."""
-    config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = config_of(folder)
     return {name: getattr(config, name, None) for name in SPECIAL}

@@ -2,17 +2,20 @@
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import PreTrainedModel
+from transformers.utils import logging
 
 from statewise.core.disk import HALF_WRITTEN, sync
-from statewise.core.errors import RunError, UsageError
-from statewise.hf.checks import require_folder
-from statewise.hf.converting import from_transformers, special_tokens
+from statewise.core.errors import RunError, UsageError, pick
+from statewise.hf.checks import require_fitting_tokenizer, require_folder
+from statewise.hf.converting import config_of, from_transformers, special_tokens
+from statewise.hf.families import FAMILIES
 from statewise.hf.model import StatewiseForCausalLM
 from statewise.models import LanguageModel
 
@@ -44,9 +47,13 @@ def load(folder: str | Path) -> LanguageModel:
     Nothing is downloaded: a name that is no folder is a UsageError.
     """
     folder = require_folder(folder, "load")
-    if architecture_of(folder) != "statewise":
+    architecture = architecture_of(folder)
+    if architecture not in (None, "statewise"):
+        pick("architecture", architecture, FAMILIES)
+    config = config_of(folder)
+    if architecture != "statewise":
         return from_transformers(folder).eval()
-    model: LanguageModel = StatewiseForCausalLM.from_pretrained(folder, local_files_only=True).model
+    model: LanguageModel = StatewiseForCausalLM.from_pretrained(folder, config=config, local_files_only=True).model
     return model
 
 
@@ -99,8 +106,31 @@ def tokenizer_files(folder: Path) -> list[Path]:
 
 
 def opened(folder: Path) -> tuple[LanguageModel, dict[str, Any], list[Path]]:
-    """The model of a folder, its special tokens, and the files of its tokenizer."""
-    return load(folder), special_tokens(folder), tokenizer_files(folder)
+    """The model of a folder, its special tokens, and the files of its tokenizer.
+
+    A tokenizer with more tokens than the model has is a UsageError.
+    """
+    model, files = load(folder), tokenizer_files(folder)
+    count = max((tokens_in(file) for file in files if file.name == "tokenizer.json"), default=0)
+    require_fitting_tokenizer(folder, count, model.config.vocabulary)
+    return model, special_tokens(folder), files
+
+
+def tokens_in(file: Path) -> int:
+    """One more than the largest id in a tokenizer.json; 0 where it does not say."""
+    try:
+        plain = json.loads(file.read_text(encoding="utf-8"))
+        vocabulary, added = plain["model"]["vocab"], plain.get("added_tokens") or []
+        ids = vocabulary.values() if isinstance(vocabulary, dict) else range(len(vocabulary))
+        return int(1 + max(-1, *ids, *(token["id"] for token in added)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return 0
+
+
+def quiet_pipes() -> None:
+    """Have transformers draw no progress bars where nobody sees them move."""
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
 
 
 def with_dtype(model: LanguageModel, name: str) -> LanguageModel:

@@ -24,6 +24,8 @@ from statewise.models.decoding import Decoder
 
 FORMAT = 1
 KEY = "statewise.continuation"
+ACCOUNT = {"model": str, "tokenizer": str, "count": int, "content": str}
+"""What a file of this format says of itself."""
 
 
 class Continuation(NamedTuple):
@@ -92,10 +94,14 @@ def load_continuation(decoder: Decoder, path: str | Path, *, tokenizer: str, wit
         torch.zeros(1, -(-vocabulary // 8), dtype=torch.uint8),
         torch.zeros(1, 0, dtype=torch.uint8),
     )
-    found = load_state(path, like)
+    try:
+        found = load_state(path, like)
+    except UsageError:
+        # The model is the one that wrote it.
+        raise damaged(path, "its tensors are not those of this model's state") from None
     if content_digest(found) != about["content"]:
-        raise RunError(f"{path} is damaged: its contents do not have its digest")
-    decoder.state, decoder.waiting, decoder.count = found.state, found.waiting, int(about["count"])
+        raise damaged(path, "its contents do not have its digest")
+    decoder.state, decoder.waiting, decoder.count = found.state, found.waiting, about["count"]
     decoder.marked = unpacked(found.seen, vocabulary)
     if with_draws and found.draws.shape[1] and decoder.generator is not None:
         decoder.generator.set_state(found.draws[0])
@@ -106,8 +112,21 @@ def about_continuation(path: str | Path) -> dict[str, Any]:
     texts = read_about(path)
     if KEY not in texts:
         raise RunError(f"{path} holds a state, and not what `generate --save-state` writes")
-    about: dict[str, Any] = json.loads(texts[KEY])
+    try:
+        about = json.loads(texts[KEY])
+    except json.JSONDecodeError as error:
+        raise damaged(path, f"what it says of itself is no JSON: {error}") from None
+    if not isinstance(about, dict):
+        raise damaged(path, f"what it says of itself is a {type(about).__name__}; it must be an object")
+    for name, kind in ACCOUNT.items():
+        if about.get("format") == FORMAT and not isinstance(about.get(name), kind):
+            raise damaged(path, f"its {name} is {about.get(name)!r}; it must be of type {kind.__name__}")
     return about
+
+
+def damaged(path: str | Path, why: str) -> RunError:
+    """The error for a file that is not as it was written."""
+    return RunError(f"{path} is damaged: {why}; read the text again")
 
 
 def model_digest(model: Backbone) -> str:

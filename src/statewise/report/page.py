@@ -17,6 +17,8 @@ from statewise.report.study import PNG_DPI, StudyPart
 from statewise.report.study_view import study_section
 from statewise.report.summary import Summary
 from statewise.report.table import missing_line, notes, rate_lines, threshold_note
+from statewise.report.text import TextPart
+from statewise.report.text_view import text_section
 from statewise.report.view import Runs, Section, facets_of, sentences, task_sections
 from statewise.runs.record import model_of_run
 from statewise.tasks import Task
@@ -50,10 +52,12 @@ def write_page(
     best_of_seeds: bool = False,
     markers: Sequence[Marker] = (),
     studies: Sequence[StudyPart] = (),
+    texts: Sequence[TextPart] = (),
 ) -> Path:
     """Write `<name>.html` and one PNG for each figure of a comparison into `folder`, and return the page's path.
 
-    `markers` are constructions, for the figures of bits; `studies` get a section each. Learning curves are read from
+    `markers` are constructions, for the figures of bits; `studies` and comparisons of language models,
+    `texts`, get a section each. Learning curves are read from
     the run folders below `folder`. Everything that came from a record is escaped. Of a page that would reach 8 MB,
     learning curves are left out and then configurations, which it says.
     MissingExtraError where the extra `report` is not installed.
@@ -62,7 +66,7 @@ def write_page(
     folder.mkdir(parents=True, exist_ok=True)
     for plot in (plot for group in plots.values() for plot in group):
         picture(plot).savefig(folder / f"{plot.name}.png", dpi=PNG_DPI)
-    sections = Sections(summary, plots, studies, folder, best_of_seeds=best_of_seeds)
+    sections = Sections(summary, plots, studies, folder, best_of_seeds=best_of_seeds, texts=texts)
     for left_out in range(len(LEFT_OUT) + 1):
         page = sections.page(left_out)
         if len(page) < LIMIT:
@@ -84,12 +88,14 @@ class Sections:
         folder: Path,
         *,
         best_of_seeds: bool,
+        texts: Sequence[TextPart],
     ) -> None:
         self.summary = summary
         self.plots = plots
         self.studies = studies
         self.folder = folder
         self.best_of_seeds = best_of_seeds
+        self.texts = [text_section(part) for part in texts]
         self.runs = Runs()
         self.runs.add(summary.records, summary.models)
         for part in studies:
@@ -112,6 +118,7 @@ class Sections:
             conclusions=sentences(summary),
             notes=" ".join([threshold_note(), *notes(summary.tasks, best_of_seeds=self.best_of_seeds), WHAT_BITS_ARE]),
             tasks=tasks,
+            texts=self.texts,
             studies=studies,
             said=[*said, *LEFT_OUT[:left_out]],
             runs=self.runs,
@@ -128,6 +135,7 @@ def render(
     conclusions: Sequence[Any],
     notes: str,
     tasks: Sequence[Section],
+    texts: Sequence[Section],
     studies: Sequence[Section],
     said: Sequence[str],
     runs: Runs,
@@ -148,6 +156,7 @@ def render(
         conclusions=conclusions,
         notes=notes,
         tasks=tasks,
+        texts=texts,
         studies=studies,
         said=said,
         runs=runs.shown,

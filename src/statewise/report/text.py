@@ -15,7 +15,7 @@ from statewise.core.events import Evaluated
 from statewise.report.interval import Interval, interval
 from statewise.report.repetition import Repetition, repetition_of
 from statewise.report.summary import Row, Summary
-from statewise.report.table import spread
+from statewise.report.table import spread, title_of
 from statewise.runs import Record
 from statewise.runs.events import read_events
 from statewise.tasks import Task
@@ -24,14 +24,16 @@ SIDE_BY_SIDE = 3
 SHOWN = 320
 """Bytes of each sample that are shown; the measures are of all of it."""
 
+CORPUS = "the corpus itself"
 MEBIBYTE = 2**20
 Curve = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What one run's model wrote, and how fast."""
+    """What the model of a run with this seed wrote, and how fast."""
 
+    seed: int
     text: str
     tokens_per_second: float
 
@@ -63,11 +65,16 @@ class TextLine:
 class TextPart:
     """A comparison of language models on one corpus.
 
+    task, title   what to call the corpus: in short, and with its settings
+    size          of the windows, the largest that was measured
     equal_tokens  how many tokens every run read
     wall_clock    whether the budget was time; else it was steps, and tokens are equal throughout
     prompt, own   of the corpus: what the samples continue, and how it goes on itself
     """
 
+    task: str
+    title: str
+    size: int
     lines: tuple[TextLine, ...]
     equal_tokens: float
     wall_clock: bool
@@ -90,6 +97,9 @@ def text_part(
         return None
     equal = min(record.training["tokens"] for row in rows for record in row.records)
     return TextPart(
+        task=task.title,
+        title=title_of(task, [largest]),
+        size=largest,
         lines=tuple(line_of(row, folder, equal, written.get(row.stack, ())) for row in rows),
         equal_tokens=equal,
         wall_clock=rows[0].wall_clock,
@@ -162,10 +172,12 @@ def render_text(part: TextPart) -> RenderableType:
     """The table, what its columns are, and samples side by side."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title="Language models side by side", title_justify="left")
     for heading in HEADINGS:
-        table.add_column(heading, justify="left" if heading == "model" else "right", no_wrap=heading != "model")
+        table.add_column(
+            heading, justify="left" if heading == "model" else "right", no_wrap=heading != "model", overflow="fold"
+        )
     for line in part.lines:
         table.add_row(*map(Text, cells_of(line)))
-    table.add_row(*map(Text, ["the corpus itself", *[""] * 8, *measures([repetition_of(part.own)])]))
+    table.add_row(*map(Text, cells_of_corpus(part)))
     return Group(table, *map(Text, notes_of(part)), Text(""), *samples(part))
 
 
@@ -183,6 +195,12 @@ def cells_of(line: TextLine) -> list[str]:
         f"{line.state_bits:,}" + ("" if line.recurrent else ", grows"),
         *measures([repetition_of(each.text) for each in line.written]),
     ]
+
+
+def cells_of_corpus(part: TextPart) -> list[str]:
+    """The last row: the corpus's own text in the columns that measure texts."""
+    own = measures([repetition_of(part.own)])
+    return [CORPUS, *[""] * (len(HEADINGS) - 1 - len(own)), *own]
 
 
 def measures(found: Sequence[Repetition]) -> list[str]:
@@ -221,7 +239,7 @@ def notes_of(part: TextPart) -> list[str]:
 
 def samples(part: TextPart) -> list[RenderableType]:
     """The prompt's end, how the corpus goes on, and what the first seed of each model wrote."""
-    texts = [("the corpus itself", part.own)]
+    texts = [(CORPUS, part.own)]
     texts += [(line.stack, line.written[0].text) for line in part.lines if line.written]
     tables: list[RenderableType] = [Text(f"After {shown(part.prompt[-80:])!r}:", style="bold")]
     for start in range(0, len(texts), SIDE_BY_SIDE):
@@ -235,5 +253,9 @@ def samples(part: TextPart) -> list[RenderableType]:
 
 
 def shown(text: str) -> str:
-    """A text without what could steer a terminal."""
-    return "".join(c if c == "\n" or c.isprintable() else "�" for c in text)
+    """A text without what could steer a terminal, or turn the letters around it.
+
+    >>> shown("a\\tb\\x1b[2J\\u202e")
+    'a\\tb�[2J�'
+    """
+    return "".join(c if c in "\n\t" or c.isprintable() else "�" for c in text)

@@ -59,11 +59,25 @@ class FigureView:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SampleView:
+    """A text that a model wrote, and what is measured of it; `more` are those of its other seeds."""
+
+    name: str
+    said: str
+    text: str
+    more: Sequence["SampleView"] = ()
+    task: str = ""
+    model: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Section:
     """A task or a study with its tables and figures.
 
-    lead   a sentence under the heading
-    said   what follows the tables
+    lead     a sentence under the heading
+    said     what follows the tables
+    prompt   what the samples go on from
+    samples  texts side by side
     """
 
     heading: str
@@ -72,6 +86,8 @@ class Section:
     tables: Sequence[TableView] = ()
     figures: Sequence[FigureView] = ()
     said: Sequence[str] = ()
+    prompt: str = ""
+    samples: Sequence[SampleView] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -184,7 +184,7 @@ class Comparison(CorpusOptions):
         task = self.text(chosen(self.batch_size, preset.batch_size)) if text else preset.task
         task = configure(task, self.settings)
         if task.num_streams():
-            require_carried(self.models, chosen(self.positions, preset.positions))
+            require_carried(self.models, chosen(self.positions, preset.positions), self.precision)
         return task if self.answer == DIRECT else ANSWERS[self.answer](task)
 
     def _model(self, preset: Preset, task: Task, stack: str, largest: int) -> ModelConfig:
@@ -234,8 +234,13 @@ class Comparison(CorpusOptions):
         )
 
 
-def require_carried(stacks: tuple[str, ...], positions: str) -> None:
+def require_carried(stacks: tuple[str, ...], positions: str, precision: str) -> None:
     """Raise a UsageError for a model whose state cannot be carried through a whole corpus."""
+    if precision != "full":
+        raise UsageError(
+            f"compare: carry_state carries a state in full precision, and precision is {precision}; leave one of them "
+            "out"
+        )
     growing = [stack for stack in stacks if not all(find_mixer(name).recurrent for name in parse_stack(stack))]
     if growing or positions == "learned":
         which = f"the state of {growing[0]} grows with every token" if growing else "learned positions come to an end"

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -42,12 +43,8 @@ class CorpusOptions:
             raise UsageError(
                 f"text: vocabulary is {self.vocabulary}, which goes with tokenizer bpe; tokenizer is {self.tokenizer}"
             )
-        # A single name, from Python, is one file and not its letters.
-        files = (self.file,) if isinstance(self.file, str) else self.file
-        if files.count(STANDARD_INPUT) > 1:
-            raise UsageError("text: standard input can be read once, and - is named twice")
         return text_of(
-            tuple(kept_standard_input(self.cache) if name == STANDARD_INPUT else name for name in files),
+            self.files_named(),
             column=self.column,
             separator=None if self.separator is None else self.separator.replace("\\n", "\n").replace("\\t", "\t"),
             tokenizer=self.tokenizer,
@@ -55,6 +52,14 @@ class CorpusOptions:
             streams=batch_size if self.carry_state else 0,
             cache=self.cache,
         )
+
+    def files_named(self) -> tuple[str, ...]:
+        """The files of the corpus: in the place of -, one with what standard input held, read to its end."""
+        # A single name, from Python, is one file and not its letters.
+        files = (self.file,) if isinstance(self.file, str) else self.file
+        if files.count(STANDARD_INPUT) > 1:
+            raise UsageError("text: standard input can be read once, and - is named twice")
+        return tuple(kept_standard_input(self.cache) if name == STANDARD_INPUT else name for name in files)
 
     def corpus_settings(self) -> dict[str, object]:
         """The options that are not at their defaults, by name."""
@@ -81,5 +86,7 @@ def kept_standard_input(cache: str | None) -> str:
             f"text: standard input cannot be kept in {folder}: {error.strerror}; name another folder: --cache"
         ) from None
     finally:
-        half.unlink(missing_ok=True)
+        # A folder that could not be made holds nothing to remove.
+        with suppress(OSError):
+            half.unlink(missing_ok=True)
     return str(path)

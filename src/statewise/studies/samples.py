@@ -42,7 +42,7 @@ def sample_of(folder: Path, excerpt: Excerpt, *, seed: int) -> Sample:
     assert isinstance(saved, SavedRun)
     writer = writer_of(saved, Sampling(), seed=seed)
     room = room_in(writer.decoder.model.config)
-    writer.read([excerpt.prompt if room is None else excerpt.prompt[: room // 2]])
+    writer.read([excerpt.prompt if room is None else excerpt.prompt[max(0, len(excerpt.prompt) - room // 2) :]])
     limit = len(excerpt.text) if room is None else max(1, min(len(excerpt.text), room - room // 2))
     text, count, begun = b"", 0, time.perf_counter()
     for piece in writer.write(limit):

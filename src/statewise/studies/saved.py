@@ -63,11 +63,13 @@ def tokens_of(folder: Path, config: RunConfig) -> Tokens | None:
         return ByteTokens()
     path = folder / TOKENIZER
     if not path.exists():
-        raise RunError(f"{folder} holds no {TOKENIZER}, which its model reads text with")
+        raise RunError(
+            f"{folder} holds no {TOKENIZER}, which its model reads text with; put back the one it was trained with"
+        )
     tokens = BytePairs.from_file(path)
     if tokens.sha256 != wanted or tokens.vocabulary != config.model.vocabulary:
         raise RunError(
             f"{path} is another tokenizer than the model was trained with: {tokens.vocabulary} tokens, SHA-256 "
-            f"{tokens.sha256[:12]}…; needed are {config.model.vocabulary}, {wanted[:12]}…"
+            f"{tokens.sha256[:12]}…; needed are {config.model.vocabulary}, {wanted[:12]}…: put that one back"
         )
     return tokens

@@ -113,11 +113,23 @@ class PackedText(Text):
     def check_size(self, size: int) -> None:
         """Raise unless every split, and every stream, holds a window."""
         super().check_size(size)
+        for split in ("train", "validation", "test"):
+            self._check_documents(split)
         begin, end = self.span("train")
         if self.streams and self._windows_in_stream(size) < 1:
             raise UsageError(
                 f"text: {self._where()} holds {end - begin} tokens for training; {self.streams} streams of one window "
                 f"of size {size} need {self.streams * (size + 1)}: take a longer file, or a smaller batch or size"
+            )
+
+    def _check_documents(self, split: str) -> None:
+        """Raise where every token of a split begins a document: what begins one is not asked for."""
+        begin, end = self.span(split)
+        first, last = np.searchsorted(self._packed().starts, [begin + 1, end])
+        if last - first == end - begin - 1:
+            raise UsageError(
+                f"text: {self._where()}: every document of {split} is a single token, so there is nothing to learn "
+                "from: take longer documents, or another separator"
             )
 
     def num_bytes(self, batch: Batch) -> int:

@@ -78,13 +78,18 @@ def carry(
             f"training: the text lies in {streams} streams, and a step takes {config.batch_size} windows of "
             f"{' or '.join(map(str, config.sizes))}; carrying the state needs as many windows as streams, of one size"
         )
-    if group.count > 1 or group.parallelism.accumulation > 1 or config.precision != "full":
-        raise UsageError(
-            f"training: a state is carried by one process, in one piece and in full precision; asked for were "
-            f"{group.division}, in {config.precision}"
-        )
+    require_alone(group, config.precision)
     require_constant(model, example())
     return Carried(model, config.batch_size)
+
+
+def require_alone(group: Group, precision: str) -> None:
+    """Raise a UsageError unless one process trains in one piece and in full precision."""
+    if group.count > 1 or group.parallelism.accumulation > 1 or precision != "full":
+        raise UsageError(
+            "training: with carry_state a state is carried by one process, in one piece and in full precision; asked "
+            f"for were {group.division}, in {precision}: leave out carry_state, or parallel, accumulation and precision"
+        )
 
 
 @torch.no_grad()

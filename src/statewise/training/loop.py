@@ -194,7 +194,8 @@ def backward(
     for i, piece in enumerate(pieces):
         with synchronised(module, last=i == len(pieces) - 1):
             outputs, state = read(module, piece, None if carried is None else carried.state)
-            share = loss_of(outputs, piece, reduction="sum", smoothing=smoothing) / scored
+            # A batch of documents of one token each asks for nothing, and teaches nothing.
+            share = loss_of(outputs, piece, reduction="sum", smoothing=smoothing) / max(1, scored)
             # DDP and FSDP take the mean over processes of what is to be a sum.
             (share * group.count).backward()
         shares.append(share.item())
