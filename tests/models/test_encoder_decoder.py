@@ -198,9 +198,15 @@ def test_a_model_comes_back_from_its_file_with_one_embedding(tmp_path, bridge):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda weights: weights.pop("decoder.norm.weight"), r"it lacks 1: decoder\.norm\.weight$"),
-        (lambda weights: weights.update(extra=torch.ones(1)), r"it has too many by 1: extra$"),
-        (lambda weights: [weights.pop(name) for name in sorted(weights)[:5]], "it lacks 5: .*, …$"),
+        (
+            lambda weights: weights.pop("decoder.norm.weight"),
+            r"it lacks 1: decoder\.norm\.weight; copy or save it again$",
+        ),
+        (lambda weights: weights.update(extra=torch.ones(1)), r"it has too many by 1: extra; copy or save it again$"),
+        (
+            lambda weights: [weights.pop(name) for name in sorted(weights)[:5]],
+            "it lacks 5: .*, …; copy or save it again$",
+        ),
     ],
 )
 def test_a_file_with_missing_or_surplus_tensors_is_named_in_one_line(tmp_path, change, message):

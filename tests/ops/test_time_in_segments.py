@@ -55,6 +55,7 @@ def test_agrees_with_the_reference(name, shape, dtype, extras):
     assert_agrees(name, scan, twin_gradients(name, scan, grads), grads)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*GATED, *SOFTMAX])
 def test_every_variant_agrees(name):
     scan = draw(name, 1, 2050, 6, dtype=torch.float32)
@@ -91,7 +92,7 @@ def test_what_enters_a_segment_reaches_its_other_end(name, set_threads):
 
 @pytest.mark.parametrize("name", ONE_EACH)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("place", [0, 900, 1032, 1033, 2900])
+@pytest.mark.parametrize("place", [0, 1032, 1033, 2900])
 def test_what_is_not_finite_spreads_as_in_the_reference_and_not_past_a_reset(name, value, place):
     if name == "softmax_scan" and value == float("inf"):
         pytest.skip("an infinite value fades to NaN where its weight underflows, sooner in a product of weights")
