@@ -5,11 +5,16 @@
 //   y = Σ_j w_j x_{t-j} + b, and SiLU of it where options[0] is 1. shape (B, K, D). x and the outputs are (B, D), the
 //   windows (B, K-1, D), oldest first, the weight (K, D), newest first, its second stride from tap to tap.
 //
-// selective_state_update  places  u, raised, step_bias, log_rates, B, C, skip, z, state, outputs, next_state
+// selective_state_update  places  u, selected, step_weight, step_bias, log_rates, skip, z, state, outputs, next_state
 //
-//   δ = softplus(raised + bias)    x' = exp(-δ e^a) x + δ u B    y = (C x' + skip u) SiLU(z)
-//   shape (B, E, N). States are (B, E, N) in the computed type, the rates (E, N), their second strides from channel to
-//   channel; B and C are (B, N), the rest (B, E), the step bias and the skip the same for every sequence.
+//   (r, B, C) = selected    δ = softplus(W r + bias)    x' = exp(-δ e^a) x + δ u B    y = (C x' + skip u) SiLU(z)
+//   shape (B, E, N); options[0] is R. States are (B, E, N) in the computed type, the rates (E, N) and W (E, R), their
+//   second strides from channel to channel; selected is (B, R+2N), the rest (B, E), bias and skip the same for every
+//   sequence.
+//
+// rms_norm                places  x, weight?, outputs
+//
+//   y = w x / √(mean x² + ε). shape (B, 1, D); options[0] are the bits of ε in double.
 //
 // All else is in the stored type. A strided axis lies in a place's batch stride, where there is no batch.
 
@@ -94,37 +99,67 @@ void run_selective_state_update(const Problem& problem) {
   using Number = computed<Stored>;
   const int64_t batch = problem.shape.batch, channels = problem.shape.time, states = problem.shape.channels;
   const Place* place = problem.places;
-  const int64_t all = channels * states;
+  const int64_t all = channels * states, rank = problem.options[0];
   Numbers<Number> rates(all);
   for (int64_t e = 0; e < channels; ++e) {
-    const Stored* logs = row<const Stored>(place[3], e);
+    const Stored* logs = row<const Stored>(place[4], e);
     Number* to = rates.at(e * states);
 STATEWISE_INDEPENDENT
     for (int64_t n = 0; n < states; ++n) to[n] = exponential(load(logs[n]));
   }
-  const Stored* bias = row<const Stored>(place[2], 0);
-  const Stored* skip = row<const Stored>(place[6], 0);
+  const Stored *bias = row<const Stored>(place[3], 0), *skip = row<const Stored>(place[5], 0);
   in_parallel(batch, problem.threads, batch * all >= kWorthThreads, [&](int64_t b) {
-    Numbers<Number> maps(2 * states), parts(states), gates(channels);
-    Number *in = maps.at(0), *out = maps.at(states);
-    for (int64_t n = 0; n < states; ++n) in[n] = load(row<const Stored>(place[4], b)[n]);
-    for (int64_t n = 0; n < states; ++n) out[n] = load(row<const Stored>(place[5], b)[n]);
-    const Stored *u = row<const Stored>(place[0], b), *raised = row<const Stored>(place[1], b);
-    const Stored* z = row<const Stored>(place[7], b);
-    Number* gate = gates.at(0);
+    Numbers<Number> selected(rank + 2 * states), parts(states), gates(channels);
+    Number *low = selected.at(0), *in = selected.at(rank), *out = selected.at(rank + states), *gate = gates.at(0);
+    const Stored* row_of_selected = row<const Stored>(place[1], b);
+    for (int64_t i = 0; i < rank + 2 * states; ++i) low[i] = load(row_of_selected[i]);
+    const Stored *u = row<const Stored>(place[0], b), *z = row<const Stored>(place[6], b);
 STATEWISE_INDEPENDENT
     for (int64_t e = 0; e < channels; ++e) gate[e] = silu(load(z[e]));
-    Stored* outputs = row<Stored>(place[9], b);
+    Stored* outputs = row<Stored>(place[8], b);
     for (int64_t e = 0; e < channels; ++e) {
-      const Number step = softplus(load(raised[e]) + load(bias[e])), at = load(u[e]);
-      advance_channel(states, step, step * at, rates.at(e * states), in, out, row<const Number>(place[8], b, e),
-                      row<Number>(place[10], b, e), parts.at(0));
+      const Stored* weight = row<const Stored>(place[2], e);
+      Number raised = load(bias[e]);
+      for (int64_t r = 0; r < rank; ++r) raised = mul_add(load(weight[r]), low[r], raised);
+      const Number step = softplus(raised), at = load(u[e]);
+      advance_channel(states, step, step * at, rates.at(e * states), in, out, row<const Number>(place[7], b, e),
+                      row<Number>(place[9], b, e), parts.at(0));
       store(outputs[e], mul_add(load(skip[e]), at, pairwise(parts.at(0), states)) * gate[e]);
     }
   });
 }
 
-constexpr int kConv = 6, kUpdate = 11;
+// Squares are added up in so many lanes, whose sums are then added in pairs.
+constexpr int64_t kNormLanes = 16;
+
+template <typename Stored>
+void run_rms_norm(const Problem& problem) {
+  using Number = computed<Stored>;
+  const int64_t batch = problem.shape.batch, channels = problem.shape.channels;
+  const Place* place = problem.places;
+  const Stored* weight = static_cast<const Stored*>(place[1].data);
+  const Number epsilon = static_cast<Number>(bits_as<double>(problem.options[0]));
+  in_parallel(batch, problem.threads, batch * channels >= kWorthThreads, [&](int64_t b) {
+    const Stored* x = row<const Stored>(place[0], b);
+    Stored* output = row<Stored>(place[2], b);
+    Number sums[kNormLanes] = {};
+    const int64_t whole = channels / kNormLanes * kNormLanes;
+    for (int64_t first = 0; first < whole; first += kNormLanes)
+      for (int64_t c = 0; c < kNormLanes; ++c) {
+        const Number value = load(x[first + c]);
+        sums[c] = mul_add(value, value, sums[c]);
+      }
+    for (int64_t c = whole; c < channels; ++c) {
+      const Number value = load(x[c]);
+      sums[c - whole] = mul_add(value, value, sums[c - whole]);
+    }
+    const Number scale = Number{1} / std::sqrt(pairwise(sums, kNormLanes) / static_cast<Number>(channels) + epsilon);
+STATEWISE_INDEPENDENT
+    for (int64_t c = 0; c < channels; ++c) store(output[c], load(x[c]) * scale * (weight ? load(weight[c]) : Number{1}));
+  });
+}
+
+constexpr int kConv = 6, kUpdate = 10, kNorm = 3;
 const Kernel kKernels[] = {
     {"causal_conv_step", "float32", kConv, run_causal_conv_step<float>},
     {"causal_conv_step", "float64", kConv, run_causal_conv_step<double>},
@@ -132,6 +167,9 @@ const Kernel kKernels[] = {
     {"selective_state_update", "float32", kUpdate, run_selective_state_update<float>},
     {"selective_state_update", "float64", kUpdate, run_selective_state_update<double>},
     {"selective_state_update", "bfloat16", kUpdate, run_selective_state_update<BFloat16>},
+    {"rms_norm", "float32", kNorm, run_rms_norm<float>},
+    {"rms_norm", "float64", kNorm, run_rms_norm<double>},
+    {"rms_norm", "bfloat16", kNorm, run_rms_norm<BFloat16>},
 };
 
 }  // namespace

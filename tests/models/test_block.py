@@ -8,6 +8,7 @@ from torch import nn
 from statewise.core.random import seeded
 from statewise.mixers import GRU, ShortConv
 from statewise.models import Block, LanguageModel
+from statewise.models.block import NORMS
 from statewise.testing import assert_close
 
 
@@ -65,3 +66,14 @@ def test_the_last_map_of_each_of_n_branches_starts_smaller_by_the_root_of_n(feed
         others = [block.feed_forward[0]] if feed_forward else []
         for layer in others:
             assert layer.weight.std().item() == pytest.approx(1 / (3 * layer.in_features) ** 0.5, rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_token_without_gradients_is_normalised_as_one_with_them(dtype):
+    norm = NORMS["rms"](6, None).to(dtype)
+    x = (torch.randn(3, 6, generator=torch.Generator().manual_seed(0)) * 4).to(dtype)
+    with torch.no_grad():
+        norm.weight.uniform_(0.5, 2, generator=torch.Generator().manual_seed(1))
+        without = norm(x)
+    assert_close("norm", without, norm(x), dtype=dtype)
+    assert_close("in parallel", without, norm(x[:, None])[:, 0], dtype=dtype)

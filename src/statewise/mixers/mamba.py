@@ -91,13 +91,16 @@ class Mamba(Mixer):
 
     def step(self, x: Tensor, state: MambaState) -> tuple[Tensor, MambaState]:
         """One token (B, D); see `Mixer.step`."""
-        v, z = self.input(x).chunk(2, -1)
-        u, window = causal_conv_step(v, state.window, self.conv_weight, self.conv_bias, silu=True)
-        bias, rates, skip = self.step_size.bias, self.log_rates, self.skip
-        if one_token.infers(u, z, bias, rates, skip) and one_token.takes(state.hidden, accumulation_dtype(u.dtype)):
-            raised, B, C = self.mapped(u)
-            read, hidden = one_token.selective_state_update(u, raised, bias, rates, B, C, skip, z, state.hidden)
-            return self.output(read), MambaState(hidden, window)
+        mixed = self.input(x)
+        convolution = self.conv_weight, self.conv_bias
+        selection = self.step_size.weight, self.step_size.bias, self.log_rates, self.skip
+        carried = one_token.takes(state.hidden, accumulation_dtype(mixed.dtype))
+        if carried and one_token.infers(mixed, state.window, *convolution, *selection):
+            u, window = one_token.causal_conv_step(mixed, state.window, *convolution, silu=True)
+            y, hidden = one_token.selective_state_update(u, self.select(u), *selection, mixed, state.hidden)
+            return self.output(y), MambaState(hidden, window)
+        v, z = mixed.chunk(2, -1)
+        u, window = causal_conv_step(v, state.window, *convolution, silu=True)
         y, hidden = advance(u, *self.selected(u), state.hidden)
         return self.read_out(y, u, z), MambaState(hidden, window)
 
@@ -111,15 +114,10 @@ class Mamba(Mixer):
 
     def selected(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """δ (…, E) and A (E, N) in at least float32, B and C (…, N), from u (…, E)."""
-        raised, B, C = self.mapped(u)
-        wide = accumulation_dtype(u.dtype)
-        delta = F.softplus(raised.to(wide) + self.step_size.bias.to(wide))
-        return delta, -self.log_rates.to(wide).exp(), B.to(u.dtype), C.to(u.dtype)
-
-    def mapped(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """W_δ r (…, E), B and C (…, N), from u (…, E)."""
         low, B, C = self.select(u).split([self.rank, self.state_size, self.state_size], -1)
-        return F.linear(low, self.step_size.weight), B, C
+        wide = accumulation_dtype(u.dtype)
+        raised = F.linear(low, self.step_size.weight).to(wide) + self.step_size.bias.to(wide)
+        return F.softplus(raised), -self.log_rates.to(wide).exp(), B.to(u.dtype), C.to(u.dtype)
 
     def read_out(self, y: Tensor, u: Tensor, z: Tensor) -> Tensor:
         """Outputs (…, D) from what the state space gives, its inputs and the gate, (…, E) each."""

@@ -17,9 +17,10 @@ from statewise.mixers.first_value import FirstValue
 from statewise.mixers.mixer import State
 from statewise.models.cross_attention import CrossAttention, Memory
 from statewise.models.feed_forward import build_feed_forward
+from statewise.models.norm import RMSNorm
 
 NORMS: dict[str, Callable[[int, float | None], nn.Module]] = {
-    "rms": lambda width, epsilon: nn.RMSNorm(width, eps=1e-6 if epsilon is None else epsilon),
+    "rms": lambda width, epsilon: RMSNorm(width, eps=1e-6 if epsilon is None else epsilon),
     "layer": lambda width, epsilon: nn.LayerNorm(width, eps=1e-5 if epsilon is None else epsilon),
     "none": lambda width, epsilon: nn.Identity(),
 }

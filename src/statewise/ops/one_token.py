@@ -6,6 +6,9 @@ The mixers' own composition of them is the definition, and what is differentiate
 B batch, E channels, K taps, N states of each channel.
 """
 
+import struct
+from functools import cache
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
@@ -54,7 +57,7 @@ def causal_conv_step(
 ) -> tuple[Tensor, Tensor]:
     """The output (B, E) of a causal convolution, SiLU of it where asked, and the window (B, K−1, E) after it.
 
-    x       (B, E)
+    x       (B, E) or wider: its first E columns
     window  (B, K−1, E), oldest first
     weight  (K, E), newest first
     bias    (E,)
@@ -65,8 +68,8 @@ def causal_conv_step(
     ...     causal_conv_step(torch.ones(1, 1), torch.ones(1, 1, 1), torch.tensor([[1.0], [10.0]]), None, silu=False)[0]
     tensor([[11.]])
     """
-    batch, channels = x.shape
-    output, after = torch.empty(batch, channels, dtype=x.dtype), torch.empty(window.shape, dtype=x.dtype)
+    batch, channels = x.shape[0], weight.shape[1]
+    output, after = x.new_empty(batch, channels), torch.empty_like(window)
     run(
         "causal_conv_step",
         x.dtype,
@@ -79,35 +82,61 @@ def causal_conv_step(
 
 def selective_state_update(
     u: Tensor,
-    raised: Tensor,
+    selected: Tensor,
+    step_weight: Tensor,
     step_bias: Tensor,
     log_rates: Tensor,
-    B: Tensor,
-    C: Tensor,
     skip: Tensor,
     z: Tensor,
     state: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """(C_t x' + skip ⊙ u) ⊙ SiLU(z) (B, E) and x' = exp(−δ eᵃ) x + δ B_t u (B, E, N), with δ = softplus(raised + bias).
+    """(C_t x' + skip ⊙ u) ⊙ SiLU(z) (B, E) and x' = exp(−δ eᵃ) x + δ B_t u (B, E, N), with δ = softplus(W r + bias).
 
-    u, raised, z     (B, E)
+    u                (B, E)
+    selected         (B, R+2N), r, B_t and C_t
+    step_weight      (E, R), W
     step_bias, skip  (E,)
     log_rates        (E, N), a
-    B, C             (B, N)
+    z                (B, E) or wider: its last E columns
     state            (B, E, N), in at least float32
 
-    All but the state such as `infers` says yes to, the state contiguous; nothing is checked.
+    All but the state such as `infers` says yes to, the state such as `takes` does; nothing is checked.
 
     >>> one = torch.ones(1, 1)
     >>> with torch.no_grad():
-    ...     y, state = selective_state_update(one, one, one[0], one, one, one, one[0], 0 * one, torch.zeros(1, 1, 1))
+    ...     y, state = selective_state_update(
+    ...         one, torch.ones(1, 3), one, 0 * one[0], one, one[0], 0 * one, torch.zeros(1, 1, 1)
+    ...     )
     >>> y.tolist(), round(state.item(), 4)
-    ([[0.0]], 2.1269)
+    ([[0.0]], 1.3133)
     """
-    output, after = torch.empty(u.shape, dtype=u.dtype), torch.empty(state.shape, dtype=state.dtype)
-    places = [row(u), row(raised), vector(step_bias), row(log_rates), row(B), row(C), vector(skip), row(z), rows(state)]
-    run("selective_state_update", u.dtype, tuple(state.shape), 0, [*places, row(output), rows(after)])
+    output, after = torch.empty_like(u), torch.empty_like(state)
+    address, stride, _ = row(z)
+    gate = (address + (z.shape[1] - u.shape[1]) * z.element_size(), stride, 0)
+    places = [row(u), row(selected), row(step_weight), vector(step_bias), row(log_rates), vector(skip), gate]
+    shape, rank = tuple(state.shape), step_weight.shape[1]
+    run("selective_state_update", u.dtype, shape, rank, [*places, rows(state), row(output), rows(after)])
     return output, after
+
+
+def rms_norm(x: Tensor, weight: Tensor | None, epsilon: float) -> Tensor:
+    """x (B, E) over the root of its mean square and epsilon, times the weight (E,); such as `infers` says yes to.
+
+    >>> rms_norm(torch.tensor([[3.0, -3.0]]), None, 0.0).tolist()
+    [[1.0, -1.0]]
+    """
+    batch, channels = x.shape
+    output = torch.empty_like(x)
+    scale = ABSENT if weight is None else vector(weight)
+    run("rms_norm", x.dtype, (batch, 1, channels), bits_of(epsilon), [row(x), scale, row(output)])
+    return output
+
+
+@cache
+def bits_of(number: float) -> int:
+    """A number's bits in double precision, as kernels take it among their whole numbers."""
+    bits: int = struct.unpack("<q", struct.pack("<d", number))[0]
+    return bits
 
 
 Place = tuple[int, int, int]
