@@ -1,13 +1,16 @@
 """statewise bench decode: the table and its findings, what follows from seconds, and what cannot be asked."""
 
+import io
 import re
 from dataclasses import replace
 
 import pytest
 import torch
+from rich.console import Console
 
 from statewise.cli import main
 from statewise.cli.bench_table import Cell, Timed, findings, table_of
+from statewise.cli.console import WIDTH_OF_A_PIPE
 from statewise.studies.decode.contenders import MAMBA, Contender, contenders_of
 from statewise.studies.decode.decoder import OurDecoder, state_bytes_at
 from statewise.studies.decode.measuring import GENERATED, Place, reached, time_generate, time_rounds, weigh
@@ -80,6 +83,20 @@ def test_what_is_left_out_stands_in_the_table_with_its_reason():
     columns = [list(column.cells) for column in table_of([timed]).columns]
     assert columns[4] == ["4,000", "–"]
     assert columns[-1] == ["read", "left out: too large"]
+
+
+def test_a_long_reason_does_not_cut_a_number():
+    timed = made_up(mingru={64: [0.001]}, attention={64: [0.001]})
+    label = "mingru*12+attention"
+    timed.cells[0] = replace(timed.cells[0], contender=replace(timed.cells[0].contender, label=label))
+    timed.rounds[label] = {65_536: [0.001]}
+    timed.cells[0] = replace(timed.cells[0], position=65_536, parameters=1_012_800, state=18_876_144)
+    timed.cells.append(
+        Cell(contender=contender("attention"), position=64, skipped="state of 1,120 MiB is above --memory")
+    )
+    page = io.StringIO()
+    Console(file=page, width=WIDTH_OF_A_PIPE).print(table_of([timed]))
+    assert re.search(r"mingru\*12\+attention +1,012,800 +65,536 .* 18,876,144 ", page.getvalue())
 
 
 def test_contenders_have_equal_parameters():

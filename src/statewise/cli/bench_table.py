@@ -54,7 +54,8 @@ def table_of(timed: Sequence[Timed]) -> Table:
     """A line for each cell."""
     table = Table(*HEADINGS, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for column, heading in zip(table.columns, HEADINGS, strict=True):
-        column.justify, column.no_wrap = "left" if heading in ("model", "context") else "right", True
+        column.justify = "left" if heading in ("model", "context") else "right"
+        column.no_wrap = heading != "context"
     for each in timed:
         for place, cell in enumerate(each.cells):
             following = each.cells[place + 1 : place + 2]
