@@ -27,7 +27,7 @@ from ops.scans import (
 )
 
 MEMBERS = [(name, dtype) for name, member in RECURRENCES.items() for dtype in member.dtypes]
-SIZES = ((0, 3), (1, 1), (1, 257), (2, 64), (63, 3), (63, 257), (500, 1), (500, 64))
+SIZES = ((0, 3), (1, 1), (1, 257), (2, 64), (63, 3), (63, 257), (200, 1), (200, 64))
 """(T, D) around what vectors and cache lines hold."""
 
 

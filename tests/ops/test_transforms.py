@@ -196,7 +196,7 @@ def test_gradients_under_vmap_equal_a_loop(name, batch):
 
 
 @pytest.mark.parametrize("name", RECURRENCES)
-@pytest.mark.parametrize("kernel", ["reference", "cpu portable", "cpu"])
+@pytest.mark.parametrize("kernel", ["reference", pytest.param("cpu portable", marks=pytest.mark.slow), "cpu"])
 @pytest.mark.parametrize("extras", [{}, {"initial": False}, {"reset": True}], ids=str)
 def test_gradients_match_finite_differences(name, kernel, extras):
     with running(kernel) as chosen:

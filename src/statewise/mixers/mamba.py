@@ -94,8 +94,9 @@ class Mamba(Mixer):
         mixed = self.input(x)
         convolution = self.conv_weight, self.conv_bias
         selection = self.step_size.weight, self.step_size.bias, self.log_rates, self.skip
-        carried = one_token.takes(state.hidden, accumulation_dtype(mixed.dtype))
-        if carried and one_token.infers(mixed, state.window, *convolution, *selection):
+        if one_token.infers(mixed, state.window, *convolution, *selection) and one_token.takes(
+            state.hidden, accumulation_dtype(mixed.dtype)
+        ):
             u, window = one_token.causal_conv_step(mixed, state.window, *convolution, silu=True)
             y, hidden = one_token.selective_state_update(u, self.select(u), *selection, mixed, state.hidden)
             return self.output(y), MambaState(hidden, window)
