@@ -358,7 +358,10 @@ STUDY = Study(
     name="istree",
     claim="Answered at once every model guesses; a chain of thought helps where there is attention; searches help all.",
     source="Wen, Dang, Lyu, arXiv 2402.18510, §5 and appendix B; values measured from its figure",
-    times={"smoke": "8 s of CPU time", "small": "82 min on two cores that had other work, one seed"},
+    times={
+        "smoke": "8 s of CPU time",
+        "small": "about 100 min on two cores that had other work, one seed; not run whole as it is",
+    },
     plan=plan,
     read=read,
     one_seed="twelve models of minutes each on two cores",
