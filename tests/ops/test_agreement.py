@@ -29,6 +29,7 @@ from ops.scans import (
 MEMBERS = [(name, dtype) for name, member in RECURRENCES.items() for dtype in member.dtypes]
 SIZES = ((0, 3), (1, 1), (1, 257), (2, 64), (63, 3), (63, 257), (200, 1), (200, 64))
 """(T, D) around what vectors and cache lines hold."""
+LONG = [pytest.param(500, channels, marks=pytest.mark.slow) for channels in (1, 64)]
 
 
 def assert_agrees(name, scan, kernels, used=None):
@@ -47,7 +48,7 @@ def assert_agrees(name, scan, kernels, used=None):
 
 
 @pytest.mark.parametrize(("name", "dtype"), MEMBERS, ids=str)
-@pytest.mark.parametrize(("length", "channels"), SIZES)
+@pytest.mark.parametrize(("length", "channels"), [*SIZES, *LONG])
 def test_at_every_size(name, dtype, length, channels):
     # Five short sequences, not two: a lone gradient may be the small difference of large terms.
     batch = 5 if length < 63 else 2

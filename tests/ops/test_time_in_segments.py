@@ -92,7 +92,7 @@ def test_what_enters_a_segment_reaches_its_other_end(name, set_threads):
 
 @pytest.mark.parametrize("name", ONE_EACH)
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("place", [0, 1032, 1033, 2900])
+@pytest.mark.parametrize("place", [0, pytest.param(900, marks=pytest.mark.slow), 1032, 1033, 2900])
 def test_what_is_not_finite_spreads_as_in_the_reference_and_not_past_a_reset(name, value, place):
     if name == "softmax_scan" and value == float("inf"):
         pytest.skip("an infinite value fades to NaN where its weight underflows, sooner in a product of weights")

@@ -49,8 +49,8 @@ EVERY_CASE = pytest.mark.parametrize(("task", "size"), CASES)
 )
 def test_the_laws_of_tasks_hold(monkeypatch, task, sizes, answering, law):
     """On fewer examples than of other tasks: each takes a trace."""
-    monkeypatch.setattr("statewise.testing.tasks.FEW", 6)
-    monkeypatch.setattr("statewise.testing.tasks.MANY", 40)
+    monkeypatch.setattr("statewise.testing.tasks.FEW", 12)
+    monkeypatch.setattr("statewise.testing.tasks.MANY", 100)
     TASK_LAWS[law](answering(task), sizes)
 
 

@@ -21,10 +21,10 @@ PLAIN = (torch.Tensor, torch.nn.Parameter)
 ABSENT = (0, 0, 0)
 
 
-def infers(*tensors: Tensor | None) -> bool:
+def infers(first: Tensor, *others: Tensor | None) -> bool:
     """Whether these kernels may run: plain tensors of one dtype on the CPU that nobody differentiates or traces.
 
-    The first is none that is None. What is not contiguous along its last axis is left to torch as well.
+    What is not contiguous along its last axis is left to torch as well.
 
     >>> infers(torch.zeros(1))
     False
@@ -37,11 +37,11 @@ def infers(*tensors: Tensor | None) -> bool:
     # Neither question has a public form: whether a transform of torch.func, or forward mode, is under way.
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return False
-    dtype = None if tensors[0] is None else tensors[0].dtype
-    return dtype in DTYPES and all(tensor is None or takes(tensor, dtype) for tensor in tensors)
+    dtype = first.dtype
+    return dtype in DTYPES and all(tensor is None or takes(tensor, dtype) for tensor in (first, *others))
 
 
-def takes(tensor: Tensor, dtype: torch.dtype | None) -> bool:
+def takes(tensor: Tensor, dtype: torch.dtype) -> bool:
     """Whether a kernel for a dtype reads a tensor in place."""
     return (
         tensor.dtype is dtype
