@@ -29,7 +29,7 @@ namespace {
 
 template <typename Element>
 Element* row(const Place& place, int64_t b, int64_t t = 0) {
-  return static_cast<Element*>(place.data) + b * place.batch_stride + t * place.time_stride;
+  return Operand<Element>(place).row(b, t);
 }
 
 template <typename Number>
