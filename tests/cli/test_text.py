@@ -129,6 +129,14 @@ def test_a_carried_state_trains(corpus, runs, capsys):
     assert record.config["task"]["streams"] == record.config["training"]["batch_size"] == 4
 
 
+def test_models_that_are_compared_carry_states_in_full_precision(corpus, runs, capsys):
+    asked = ["--file", str(corpus), "--carry-state", "--precision", "bf16-autocast", "--output", str(runs)]
+    assert main(["compare", "text", "--models", "mingru", *asked]) == 2
+    said = capsys.readouterr().err
+    assert "carry_state carries a state in full precision, and precision is bf16-autocast; leave one of them" in said
+    assert said.count("\n") == 1
+
+
 def test_a_book_is_read_once_and_gone_on_from(trained, tmp_path, capsys, monkeypatch):
     book = (SENTENCE * 500).encode() + bytes([255, 0, 200])
     (tmp_path / "book").write_bytes(book)

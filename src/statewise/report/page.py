@@ -56,10 +56,9 @@ def write_page(
 ) -> Path:
     """Write `<name>.html` and one PNG for each figure of a comparison into `folder`, and return the page's path.
 
-    `markers` are constructions, for the figures of bits; `studies` and comparisons of language models,
-    `texts`, get a section each. Learning curves are read from
-    the run folders below `folder`. Everything that came from a record is escaped. Of a page that would reach 8 MB,
-    learning curves are left out and then configurations, which it says.
+    `markers` are constructions, for the figures of bits; `studies` and comparisons of language models, `texts`, get a
+    section each. Learning curves are read from the run folders below `folder`. Everything that came from a record is
+    escaped. Of a page that would reach 8 MB, learning curves are left out and then configurations, which it says.
     MissingExtraError where the extra `report` is not installed.
     """
     plots = dict(plots_of(summary, markers))
