@@ -1,11 +1,12 @@
 """The task of parallel text: which pairs a batch has, how they are padded, and what is refused."""
 
+import numpy as np
 import pytest
 import torch
 
 from statewise.core.errors import UsageError
 from statewise.tasks import UNSCORED, Translation, from_identity
-from statewise.tasks.translation import BEGIN, BLOCK, END, PAD, WINDOW
+from statewise.tasks.translation import BEGIN, BLOCK, END, LEAST_WINDOW, PAD, WINDOW, drawn
 
 pytest.importorskip("tokenizers")
 
@@ -48,13 +49,28 @@ def test_named_parts_are_read_and_leave_the_training_file_whole(task, tmp_path):
     assert [len(named.lines(split).source) for split in ("train", "validation", "test")] == [196, 4, 30]
 
 
-def test_training_pairs_of_a_block_are_about_equally_long_and_all_come_up(task):
+def test_training_pairs_of_a_block_are_about_equally_long_and_all_come_up(tmp_path):
+    task = corpus(tmp_path, LEAST_WINDOW * 8)
     usable = len(task.lines("train").source)
     batches = [task.examples("train", seed=0, start=BLOCK * i, count=BLOCK, size=64) for i in range(200)]
     spread = [(batch.tokens[..., 0] != PAD).sum(1) for batch in batches]
-    assert sum(int(each.max() - each.min()) <= 8 for each in spread) >= (1 - 2 * WINDOW) * len(spread)
-    drawn = {tuple(row[row != PAD].tolist()) for batch in batches for row in batch.tokens[..., 0]}
-    assert len(drawn) > 0.9 * usable
+    share = LEAST_WINDOW / usable
+    assert sum(int(each.max() - each.min()) <= 8 for each in spread) >= (1 - 2 * share) * len(spread)
+    seen = {tuple(row[row != PAD].tolist()) for batch in batches for row in batch.tokens[..., 0]}
+    assert len(seen) > 0.9 * usable
+
+
+def test_a_block_of_a_small_corpus_is_not_the_same_few_pairs(task):
+    batch = task.examples("train", seed=0, start=0, count=BLOCK, size=64)
+    expected = 177 * (1 - (1 - 1 / 177) ** BLOCK)
+    assert len({tuple(row.tolist()) for row in batch.tokens[..., 0]}) > 0.8 * expected
+
+
+def test_a_window_is_a_share_of_a_large_corpus():
+    words = np.arange(BLOCK * 50, dtype=np.uint64) * np.uint64(2**57 + 12345)
+    places = np.array(drawn(words, 0, 100_000)).reshape(50, BLOCK)
+    spread = np.sort((places - places[:, :1] + 50_000) % 100_000)
+    assert int((spread[:, -1] - spread[:, 0]).max()) < WINDOW * 100_000
 
 
 def test_examples_do_not_depend_on_the_batch_and_seeds_differ(task):

@@ -29,6 +29,9 @@ BLOCK = 64
 WINDOW = 0.02
 """Share of the training pairs, in the order of length, among which a block draws its own."""
 
+LEAST_WINDOW = 8 * BLOCK
+"""And among how many at the least: of fewer, a block would be the same few pairs over and over."""
+
 GOLDEN = (5**0.5 - 1) / 2
 """Multiples of it, without their whole part, lie evenly in [0, 1) however many there are."""
 
@@ -220,9 +223,9 @@ def drawn(words: np.ndarray[Any, np.dtype[np.uint64]], start: int, count: int) -
     """Places of training pairs `start …` among `count` in the order of length, one for each word.
 
     A block lies somewhere in that order, by its number alone, and each pair of it is drawn from the window there: every
-    pair is as likely as any other over all blocks, and no batch of one block mixes short and long.
+    pair is as likely as any other over all blocks, and of many pairs no batch of one block mixes short and long.
     """
-    width = max(1, int(WINDOW * count))
+    width = min(count, max(LEAST_WINDOW, int(WINDOW * count)))
     blocks = (start + np.arange(len(words))) // BLOCK
     first = np.floor(blocks * GOLDEN % 1 * count).astype(np.int64)
     places: list[int] = ((first + (words % np.uint64(width)).astype(np.int64)) % count).tolist()
