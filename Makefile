@@ -18,7 +18,7 @@ test: $(VENV)/dev
 	$(BIN)/pytest -m "not slow" -n 2 --dist worksteal
 
 test-slow: $(VENV)/dev
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n 2 --dist worksteal
 
 lint: $(VENV)/dev
 	$(BIN)/ruff format --check .
