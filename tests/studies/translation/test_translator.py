@@ -91,7 +91,7 @@ def test_lines_come_out_in_order_and_empty_ones_stay_empty(trained):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("bridge", "steps"), [("attention", 500), ("state", 1500)])
+@pytest.mark.parametrize(("bridge", "steps"), [("attention", 300), ("state", 800)])
 def test_a_few_sentences_are_learned(corpus, tmp_path, bridge, steps):
     (run,) = asked(corpus, bridge=(bridge,), width=32, steps=steps, batch_size=32, learning_rate=1e-2, dropout=0.0)
     execute(run, RunStore(tmp_path), Tee())
