@@ -191,6 +191,7 @@ WITNESSES = [
     ("parametrisations_work", KeepsItsFirstWeights, "outputs under weight_norm at half the norm: off by"),
     ("bfloat16_is_near_float32", AnswersInFloat32, "outputs are torch.float32"),
     ("bfloat16_is_near_float32", RoundsTwice, "outputs: off by"),
+    ("autocast_is_near_float32", RoundsTwice, "outputs under autocast: off by"),
 ]
 
 

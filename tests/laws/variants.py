@@ -127,7 +127,7 @@ OPTIONS = {
     "deltanet, negative eigenvalues": (DeltaNet, {"allow_negative_eigenvalues": True, "gate": True, "conv": 0}),
     "gated deltanet, heads of 3": (GatedDeltaNet, {"head_size": 3, "heads": 2, "gate": False}),
     "mlstm, no cap": (MLSTM, {"heads": 1, "soft_cap": None}),
-    "slstm, recurrent": (SLSTM, {"recurrent_init": "uniform", "heads": 3}),
+    "slstm, recurrent": (SLSTM, {"recurrent_init": "uniform", "heads": 2}),
     "slstm, bare": (SLSTM, {"recurrent_init": "uniform", "conv": 0, "norm": False}),
     "rwkv-4, third of four": (RWKV4, {"layer": 2, "layers": 4, "expansion": 2}),
     "rwkv-7, heads of 3": (RWKV7, {"head_size": 3}),

@@ -73,7 +73,7 @@ def test_a_layer_is_that_of_transformers():
     assert_close("gradient", *grads)
 
 
-@pytest.mark.parametrize("law", sorted(set(MIXER_LAWS) - {"bfloat16_is_near_float32"}))
+@pytest.mark.parametrize("law", sorted(set(MIXER_LAWS) - {"bfloat16_is_near_float32", "autocast_is_near_float32"}))
 def test_laws_hold_where_keys_say_something(law):
     MIXER_LAWS[law](layer_of())
     MIXER_LAWS[law](layer_of(expansion=2, dtype=torch.float32))

@@ -117,7 +117,7 @@ def test_values_from_below_reach_steps_and_gradients():
     assert layer.value_share.up.bias.grad is None
 
 
-@pytest.mark.parametrize("law", sorted(set(MIXER_LAWS) - {"bfloat16_is_near_float32"}))
+@pytest.mark.parametrize("law", sorted(set(MIXER_LAWS) - {"bfloat16_is_near_float32", "autocast_is_near_float32"}))
 def test_laws_hold_where_low_ranks_say_something(law):
     MIXER_LAWS[law](layer_of(head_size=2))
     MIXER_LAWS[law](layer_of(dtype=torch.float32))

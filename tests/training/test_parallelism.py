@@ -105,9 +105,10 @@ def test_linear_maps_compute_in_the_precision_and_weights_and_gradients_stay_who
     assert {parameter.grad.dtype for parameter in model.parameters() if parameter.grad is not None} == {torch.float32}
 
 
+@pytest.mark.parametrize("precision", ["bf16-autocast", "bf16-weights"])
 @pytest.mark.parametrize("stack", sorted(MIXERS))
-def test_every_mixer_computes_with_weights_rounded_to_bfloat16(stack):
-    check_precision(InPrecision(build(stack), "bf16-weights"), "bf16-weights", lambda: TOKENS)
+def test_every_mixer_computes_in_every_precision(stack, precision):
+    check_precision(InPrecision(build(stack), precision), precision, lambda: TOKENS)
 
 
 def test_a_precision_that_is_set_and_not_computed_in_is_an_error(monkeypatch):
@@ -123,12 +124,18 @@ def test_a_precision_that_is_set_and_not_computed_in_is_an_error(monkeypatch):
         train_in("bf16-autocast", "stubborn")
 
 
-def test_a_model_that_cannot_compute_in_a_precision_is_told_of_the_one_that_all_can():
+def test_a_model_that_cannot_compute_in_a_precision_says_why(monkeypatch):
+    class Particular(MinGRU):
+        def scan(self, projected, initial, reset):
+            if projected.dtype == torch.bfloat16:
+                raise RuntimeError("no kernel\nfor bfloat16")
+            return super().scan(projected, initial, reset)
+
+    monkeypatch.setitem(MIXERS, "particular", Particular)
     with pytest.raises(
-        UsageError, match=r"^precision is bf16-autocast, in which this model cannot compute; every mixer "
+        UsageError, match=r"^precision is bf16-autocast, in which this model cannot compute: no kernel for bfloat16$"
     ):
-        train_in("bf16-autocast", "rwkv7")
-    train_in("bf16-weights", "rwkv7")
+        train_in("bf16-autocast", "particular")
 
 
 def train_in(precision, stack):

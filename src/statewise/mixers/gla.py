@@ -64,5 +64,7 @@ class GLA(MatrixMixer):
     def read(self, answers: Tensor, gate: Tensor | None) -> Tensor:
         """Each head normalised, times the gate."""
         assert gate is not None
-        y: Tensor = self.output(self.norm(answers).flatten(-2) * F.silu(gate))
+        weight = self.norm.weight.to(answers.dtype)
+        normed = F.rms_norm(answers, weight.shape, weight, self.norm.eps)
+        y: Tensor = self.output(normed.flatten(-2) * F.silu(gate))
         return y

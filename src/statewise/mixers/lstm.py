@@ -44,6 +44,13 @@ class LSTM(Mixer):
     ) -> tuple[Tensor, LSTMState]:
         """Outputs (B, T, D) and the state after the last token; see `Mixer.forward`."""
         self.check_input(x, reset)
+        if torch.is_autocast_enabled("cpu") and x.device.type == "cpu":
+            # Autocast asks oneDNN for an LSTM in bfloat16, which most CPUs have no kernel of; GRU stays in float32 too.
+            with torch.autocast("cpu", enabled=False):
+                return self._forward(x.to(self.cell.all_weights[0][0].dtype), state, reset)
+        return self._forward(x, state, reset)
+
+    def _forward(self, x: Tensor, state: LSTMState | None, reset: Tensor | None) -> tuple[Tensor, LSTMState]:
         state = self.initial_state(x.shape[0], dtype=x.dtype) if state is None else state
         if x.shape[0] == 0 or x.shape[1] == 0:
             return x * 1.0, state

@@ -115,7 +115,7 @@ class Mamba2(Mixer):
         inside, key, query = self._split(F.silu(mixed))
         size, log_decay = self._fade(step)
         answers, memory = matrix_scan(
-            query, key, inside * size.unsqueeze(-1).to(x.dtype), log_decay, state.memory, reset=reset
+            query, key, inside * size.unsqueeze(-1).to(inside.dtype), log_decay, state.memory, reset=reset
         )
         return self._read(answers, inside, gate), Mamba2State(memory, window)
 
@@ -125,7 +125,7 @@ class Mamba2(Mixer):
         mixed, window = causal_conv_step(mixed, state.window, self.conv_weight, self.conv_bias, silu=True)
         inside, key, query = self._split(mixed)
         size, log_decay = self._fade(step)
-        answer, memory = advance(query, key, inside * size.unsqueeze(-1).to(x.dtype), log_decay, state.memory)
+        answer, memory = advance(query, key, inside * size.unsqueeze(-1).to(inside.dtype), log_decay, state.memory)
         return self._read(answer, inside, gate), Mamba2State(memory, window)
 
     def initial_state(

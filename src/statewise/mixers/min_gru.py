@@ -47,4 +47,5 @@ class MinGRU(ScanMixer):
     def advance(self, projected: Tensor, hidden: Tensor) -> Tensor:
         """One step as an interpolation: half the operators, which is what a single token pays for."""
         gate, candidate = projected.chunk(2, dim=-1)
-        return torch.lerp(hidden, activate(candidate, self.gates.activation), torch.sigmoid(gate))
+        # Under autocast the projections are narrower than the state that decoding starts from.
+        return torch.lerp(hidden.to(projected.dtype), activate(candidate, self.gates.activation), torch.sigmoid(gate))

@@ -155,8 +155,9 @@ class RWKV7(Mixer):
             value = torch.lerp(value, below, self.value_share(for_v).sigmoid())
 
         rate = self.rate(for_a).sigmoid()
-        recall = F.normalize(self._heads(key * self.recall_scale), dim=-1)
-        key = key * (1 + (rate - 1) * self.key_share)
+        # Under autocast, products with parameters are wider than what linear maps say; the scan takes one dtype.
+        recall = F.normalize(self._heads(key * self.recall_scale), dim=-1).to(value.dtype)
+        key = (key * (1 + (rate - 1) * self.key_share)).to(value.dtype)
         decay = self.decay(for_w)
         log_decay = -LARGEST_DECAY * decay.to(accumulation_dtype(decay.dtype)).sigmoid()
         receptance, key, value, rate, log_decay = map(self._heads, (receptance, key, value, rate, log_decay))

@@ -33,6 +33,7 @@ MIXER_LAWS: dict[str, Law] = {
         module_laws.copies_are_equal,
         module_laws.parametrisations_work,
         module_laws.bfloat16_is_near_float32,
+        module_laws.autocast_is_near_float32,
     )
 }
 

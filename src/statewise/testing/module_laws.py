@@ -113,3 +113,23 @@ def bfloat16_is_near_float32(mixer: Mixer) -> None:
     expected_grads = gradients(wide, expected.to(y.dtype), (), x_wide, ())
     for name, grad in gradients(narrow, y, (), x, ()).items():
         assert_close(f"gradient of {name}", grad, expected_grads[name], dtype=torch.bfloat16)
+
+
+def autocast_is_near_float32(mixer: Mixer) -> None:
+    """Under torch.autocast to bfloat16 outputs and steps are, but for rounding, those in float32; gradients are finite.
+
+    How near gradients are is for `bfloat16_is_near_float32`: here a product rounded on the way may be scaled up later.
+    """
+    # Weights and inputs that bfloat16 holds: what autocast rounds is then what is computed, not what is given.
+    wide = copy.deepcopy(mixer).to(torch.bfloat16).float()
+    x, x_cast = (inputs_of(wide).detach().bfloat16().float().requires_grad_() for _ in range(2))
+    expected, state = wide(x)
+    with torch.autocast(x.device.type, torch.bfloat16):
+        y, state_cast = wide(x_cast)
+        steps, _ = stepped(wide, x_cast, wide.initial_state(len(x)))
+        after, _ = wide.step(x_cast[:, 0], state_cast)
+    assert_close("outputs under autocast", y, expected, dtype=torch.bfloat16)
+    assert_close("steps under autocast", steps, expected, dtype=torch.bfloat16)
+    assert_close("a step after them", after, wide.step(x[:, 0], state)[0], dtype=torch.bfloat16)
+    for name, grad in gradients(wide, y, (), x_cast, ()).items():
+        assert bool(grad.isfinite().all()), f"gradient of {name} under autocast is not finite"

@@ -82,9 +82,8 @@ def computed_dtypes(module: nn.Module, precision: str, tokens: Tensor) -> dict[s
         with torch.no_grad():
             module(tokens)
     except (UsageError, RuntimeError) as error:
-        instead = "; every mixer can in bf16-weights" if precision == "bf16-autocast" else ""
         why = " ".join(str(error).split())
-        raise UsageError(f"precision is {precision}, in which this model cannot compute{instead}: {why}") from None
+        raise UsageError(f"precision is {precision}, in which this model cannot compute: {why}") from None
     finally:
         for hook in hooks:
             hook.remove()
