@@ -221,7 +221,7 @@ def study_of(file: str | None) -> Study:
         "attends to every token of the source.",
         source="Cho et al. 2014, arXiv 1409.1259, and Bahdanau et al. 2015, arXiv 1409.0473, §5.2, in words, from "
         "memory; no value of theirs is of this data",
-        times={"small": "70 min on two cores, expected from a few steps; one of five models was run", "smoke": "20 s"},
+        times={"small": "70 min on two cores, expected from a few steps", "smoke": "20 s"},
         plan=partial(plan, file=file),
         read=partial(read, file=file),
         with_corpus=study_of,
