@@ -32,7 +32,7 @@ PARAMETERS = {"Aaren": 3_152_896, "Transformer": 3_152_384}
 WARMUP = 8
 """Tokens read before the clock starts: the first ones allocate."""
 
-SEEN = "seen: the paper's text"
+SEEN = "seen in notes on the paper"
 TOO_FEW = "at smoke there are too few tokens for a growth to show"
 
 
